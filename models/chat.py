@@ -1,0 +1,267 @@
+"""The canonical chat model: what every dialect decodes to and every provider is spoken to from.
+
+msgspec structs rather than dicts, so that a request costs microseconds to decode, to carry between
+replicas and to store, and so that a wrong field is an error where it enters. Provider-private
+artefacts (signatures, encrypted reasoning) ride along as `Opaque` and go home only.
+"""
+
+from typing import Any, Literal
+
+from msgspec import Struct
+
+Role = Literal["system", "developer", "user", "assistant", "tool"]
+CacheTtl = Literal["5m", "1h"]
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "refusal"]
+
+
+class Opaque(Struct, frozen=True, omit_defaults=True):
+    """Something only `provider` can read: replayed to it verbatim, never shown to another."""
+
+    provider: str
+    kind: str
+    """What the provider calls it: `signature`, `redacted_thinking`, `encrypted_content`, `thought_signature`…"""
+    value: str
+    """Verbatim text; JSON where the provider's artefact is structured."""
+
+
+class Citation(Struct, frozen=True, omit_defaults=True):
+    """Where a stretch of an answer came from."""
+
+    text: str = ""
+    title: str = ""
+    url: str = ""
+    opaque: Opaque | None = None
+
+
+class Text(Struct, frozen=True, omit_defaults=True, tag="text"):
+    text: str
+    citations: tuple[Citation, ...] = ()
+    cache: CacheTtl | None = None
+    """The caller asked that the provider caches the prompt up to here."""
+    opaque: tuple[Opaque, ...] = ()
+
+
+class Image(Struct, frozen=True, omit_defaults=True, tag="image"):
+    """Exactly one of `data` (base64), `url`, `file_id` is set."""
+
+    media_type: str = ""
+    data: str = ""
+    url: str = ""
+    file_id: str = ""
+    file_provider: str = ""
+    detail: Literal["auto", "low", "high", "original"] | None = None
+    cache: CacheTtl | None = None
+
+
+class File(Struct, frozen=True, omit_defaults=True, tag="file"):
+    """A document, sound or video. Exactly one of `data` (base64), `text`, `url`, `file_id` is set."""
+
+    media_type: str = ""
+    filename: str = ""
+    data: str = ""
+    text: str = ""
+    url: str = ""
+    file_id: str = ""
+    file_provider: str = ""
+    cache: CacheTtl | None = None
+
+
+class ToolCall(Struct, frozen=True, omit_defaults=True, tag="tool_call"):
+    id: str
+    name: str
+    arguments: str
+    """JSON text as the model wrote it; it may be cut off or invalid."""
+    opaque: tuple[Opaque, ...] = ()
+
+
+class ToolResult(Struct, frozen=True, omit_defaults=True, tag="tool_result"):
+    call_id: str
+    parts: "tuple[Text | Image | File, ...]" = ()
+    name: str = ""
+    is_error: bool = False
+    cache: CacheTtl | None = None
+
+
+class Thinking(Struct, frozen=True, omit_defaults=True, tag="thinking"):
+    text: str = ""
+    opaque: tuple[Opaque, ...] = ()
+
+
+class Refusal(Struct, frozen=True, omit_defaults=True, tag="refusal"):
+    text: str
+
+
+Part = Text | Image | File | ToolCall | ToolResult | Thinking | Refusal
+
+
+class Message(Struct, frozen=True, omit_defaults=True):
+    """`tool` messages hold only `ToolResult` parts; `assistant` ones never do."""
+
+    role: Role
+    parts: tuple[Part, ...]
+    name: str = ""
+
+
+class Tool(Struct, frozen=True, omit_defaults=True):
+    name: str
+    description: str = ""
+    parameters: dict[str, Any] | None = None
+    """JSON Schema of the arguments, an object."""
+    strict: bool | None = None
+    cache: CacheTtl | None = None
+
+
+class ToolChoice(Struct, frozen=True, omit_defaults=True):
+    mode: Literal["auto", "none", "required"] = "auto"
+    names: tuple[str, ...] = ()
+    """With `required`: the call must be to one of these (all tools when empty)."""
+
+
+class ResponseFormat(Struct, frozen=True, omit_defaults=True):
+    kind: Literal["text", "json_object", "json_schema"]
+    name: str = ""
+    description: str = ""
+    schema: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+class Reasoning(Struct, frozen=True, omit_defaults=True):
+    effort: Effort | None = None
+    budget_tokens: int | None = None
+    include_thoughts: bool = False
+
+
+class ChatRequest(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One turn asked of a model. Sampling fields are wishes: each provider gets what its model accepts."""
+
+    model: str
+    """A catalogue model or alias, as the caller wrote it."""
+    messages: tuple[Message, ...]
+    tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    response_format: ResponseFormat | None = None
+    reasoning: Reasoning | None = None
+    max_tokens: int | None = None
+    """Ceiling of output tokens, reasoning included."""
+    stop: tuple[str, ...] = ()
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    seed: int | None = None
+    verbosity: Literal["low", "medium", "high"] | None = None
+    service_tier: str | None = None
+    end_user: str = ""
+    """The caller's own id for its user; never the id of a Polyvox user."""
+    stream: bool = False
+    provider_options: dict[str, dict[str, Any]] = {}
+    """Fields that exist at one provider only, by provider id; sent there and nowhere else."""
+
+
+class Usage(Struct, frozen=True, omit_defaults=True):
+    """Tokens in the one normal form: the input counts are disjoint, `reasoning` is a part of `output`."""
+
+    input: int = 0
+    """Input tokens that no cache served or stored."""
+    cache_read: int = 0
+    cache_write_5m: int = 0
+    cache_write_1h: int = 0
+    output: int = 0
+    reasoning: int = 0
+    estimated: bool = False
+    """The provider did not say; counted here instead."""
+
+    @property
+    def total_input(self) -> int:
+        return self.input + self.cache_read + self.cache_write_5m + self.cache_write_1h
+
+
+class ChatResponse(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A whole answer."""
+
+    id: str
+    """The provider's id of the answer."""
+    model: str
+    """The model that the provider says answered."""
+    parts: tuple[Part, ...]
+    finish: FinishReason
+    usage: Usage
+    stop_sequence: str = ""
+    service_tier: str = ""
+
+
+class Started(Struct, frozen=True, omit_defaults=True, tag="started"):
+    """First chunk of a stream."""
+
+    id: str
+    model: str
+    usage: Usage | None = None
+    """What the provider already says of the input, if anything."""
+
+
+class TextDelta(Struct, frozen=True, omit_defaults=True, tag="text"):
+    text: str
+
+
+class ThinkingDelta(Struct, frozen=True, omit_defaults=True, tag="thinking"):
+    text: str
+
+
+class RefusalDelta(Struct, frozen=True, omit_defaults=True, tag="refusal"):
+    text: str
+
+
+class CitationDelta(Struct, frozen=True, omit_defaults=True, tag="citation"):
+    citation: Citation
+
+
+class ToolCallStarted(Struct, frozen=True, omit_defaults=True, tag="tool_call"):
+    index: int
+    """Counts tool calls of the answer from 0."""
+    id: str
+    name: str
+    arguments: str = ""
+    opaque: tuple[Opaque, ...] = ()
+
+
+class ToolCallDelta(Struct, frozen=True, omit_defaults=True, tag="tool_arguments"):
+    index: int
+    arguments: str
+
+
+class OpaqueDelta(Struct, frozen=True, omit_defaults=True, tag="opaque"):
+    """An artefact of the part that is open (thinking or text)."""
+
+    opaque: Opaque
+
+
+class Finished(Struct, frozen=True, omit_defaults=True, tag="finished"):
+    """Last chunk of a stream: nothing follows it."""
+
+    finish: FinishReason
+    usage: Usage
+    stop_sequence: str = ""
+    service_tier: str = ""
+
+
+class Completed(Struct, frozen=True, omit_defaults=True, tag="completed"):
+    """The only chunk of an answer that was not streamed."""
+
+    response: ChatResponse
+
+
+Chunk = (
+    Started
+    | TextDelta
+    | ThinkingDelta
+    | RefusalDelta
+    | CitationDelta
+    | ToolCallStarted
+    | ToolCallDelta
+    | OpaqueDelta
+    | Finished
+    | Completed
+)

@@ -1,0 +1,27 @@
+"""Money is an integer of pico-USD (10⁻¹² USD): USD per million tokens × tokens is then exact."""
+
+from decimal import Decimal
+from typing import NewType
+
+Pico = NewType("Pico", int)
+
+PICO_PER_USD = 10**12
+
+
+def pico(usd: Decimal | str) -> Pico:
+    """USD to pico-USD. Raises ValueError for anything finer than a pico-USD."""
+    amount = Decimal(usd) * PICO_PER_USD
+    if amount != amount.to_integral_value():
+        raise ValueError(f"{usd} USD is not a whole number of pico-USD")
+    return Pico(int(amount))
+
+
+def usd(amount: int) -> Decimal:
+    """Pico-USD to USD, exactly."""
+    return Decimal(amount).scaleb(-12)
+
+
+def usd_text(amount: int) -> str:
+    """Pico-USD as plain decimal digits, such as `0.000123`, without trailing zeros."""
+    text = f"{usd(amount):f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
