@@ -4,7 +4,8 @@ PolyvoxError
 ├── InvalidRequest            the caller's mistake: never retried
 │   ├── UnsupportedParameter
 │   ├── ContextLengthExceeded
-│   └── PayloadTooLarge
+│   ├── PayloadTooLarge
+│   └── MethodNotAllowed
 ├── Unauthenticated
 ├── PermissionDenied
 ├── NotFound
@@ -86,6 +87,10 @@ class ContextLengthExceeded(InvalidRequest):
 
 class PayloadTooLarge(InvalidRequest):
     code = "payload_too_large"
+
+
+class MethodNotAllowed(InvalidRequest):
+    code = "method_not_allowed"
 
 
 class Unauthenticated(PolyvoxError):

@@ -1,0 +1,1 @@
+"""The HTTP surface, as one ASGI application that knows nothing of Ray."""

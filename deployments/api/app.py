@@ -1,0 +1,103 @@
+"""Routes and the one boundary where errors become responses."""
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from deployments.api.auth import Authenticator, principal_of
+from deployments.api.chat import ENDPOINT as CHAT
+from deployments.api.chat import chat_completions
+from deployments.api.errors import openai_fields, retry_headers, status_of
+from deployments.api.exchange import JSON, ClientGone, Exchange, Receive, Scope, Send, while_connected
+from deployments.api.model_list import model_list
+from models.dialects.openai_chat import encode_error
+from models.errors import Internal, MethodNotAllowed, NotFound, PolyvoxError
+from models.gateway import Gateway
+from models.identity import Principal
+
+log = logging.getLogger(__name__)
+
+MAX_BODY_BYTES = 10 * 1024 * 1024
+
+Check = Callable[[], Awaitable[dict[str, str]]]
+"""What is not ready, by name; empty when all is."""
+
+Handler = Callable[[Exchange, Principal, bytes], Awaitable[None]]
+
+
+class Api:
+    """The ASGI application. Everything but health needs a key."""
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        authenticator: Authenticator,
+        *,
+        unready: Check,
+        sandboxed: frozenset[str] = frozenset(),
+        new_request_id: Callable[[], str],
+    ) -> None:
+        self._gateway = gateway
+        self._authenticator = authenticator
+        self._unready = unready
+        self._sandboxed = sandboxed
+        self._new_request_id = new_request_id
+        self._open: dict[str, Callable[[Exchange], Awaitable[None]]] = {
+            "/healthz": self._healthz,
+            "/readyz": self._readyz,
+        }
+        self._guarded: dict[str, dict[str, Handler]] = {
+            CHAT: {"POST": self._chat},
+            "/v1/models": {"GET": self._models},
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        exchange = Exchange(scope, receive, send, request_id=self._new_request_id())
+        try:
+            await self._handle(exchange)
+        except ClientGone:
+            log.info("client left: %s", exchange.request_id)
+        except PolyvoxError as error:
+            await self._fail(exchange, error)
+        except Exception:  # the boundary: a bug becomes a plain 500 without a stack in it
+            log.exception("request %s failed", exchange.request_id)
+            await self._fail(exchange, Internal("internal error"))
+
+    async def _handle(self, exchange: Exchange) -> None:
+        if exchange.path in self._open:
+            await self._open[exchange.path](exchange)
+            return
+        principal = await principal_of(exchange.headers, self._authenticator)
+        handlers = self._guarded.get(exchange.path)
+        if handlers is None:
+            raise NotFound(f"there is no {exchange.path[:200]}")
+        handler = handlers.get(exchange.method)
+        if handler is None:
+            raise MethodNotAllowed(f"{exchange.path} takes {', '.join(handlers)}")
+        body = await exchange.body(limit=MAX_BODY_BYTES)
+        await while_connected(exchange, handler(exchange, principal, body))
+
+    async def _fail(self, exchange: Exchange, error: PolyvoxError) -> None:
+        if exchange.started:
+            return  # the connection closes without an end, which is the only sign left
+        headers = (JSON, *retry_headers(error))
+        await exchange.respond(status_of(error), encode_error(openai_fields(error)), headers)
+
+    async def _chat(self, exchange: Exchange, principal: Principal, body: bytes) -> None:
+        await chat_completions(exchange, self._gateway, principal, body)
+
+    async def _models(self, exchange: Exchange, _: Principal, __: bytes) -> None:
+        gateway = self._gateway
+        await exchange.respond(200, model_list(gateway.catalog, gateway.available, self._sandboxed))
+
+    async def _healthz(self, exchange: Exchange) -> None:
+        await exchange.respond(200, b'{"status":"ok"}')
+
+    async def _readyz(self, exchange: Exchange) -> None:
+        missing = await self._unready()
+        if missing:
+            names = ", ".join(f'"{name}"' for name in sorted(missing))
+            await exchange.respond(503, f'{{"status":"starting","waiting_for":[{names}]}}'.encode())
+        else:
+            await exchange.respond(200, b'{"status":"ready"}')
