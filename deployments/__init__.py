@@ -1,0 +1,1 @@
+"""How Polyvox runs on Ray: the only package that imports it."""

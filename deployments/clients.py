@@ -1,0 +1,70 @@
+"""The gateway's ports, met by lanes: the only place that knows what each lane method carries."""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+
+import msgspec
+
+from deployments.lane.client import Lane
+from models.catalog import Catalog, Mode
+from models.chat import ChatRequest, Chunk
+from models.ledger import UsageRecord
+from models.providers.call import ProviderCall
+from models.routing import Plan
+
+_encode = msgspec.msgpack.Encoder().encode
+_chunks = msgspec.msgpack.Decoder(list[Chunk])
+_plan = msgspec.msgpack.Decoder(Plan)
+_request = msgspec.msgpack.Decoder(ChatRequest)
+
+_GRACE_S = 5.0
+"""What a lane's deadline allows beyond the callee's own, so that the callee's error is the one seen."""
+
+
+class ProviderLanes:
+    """`Providers`: one lane per protocol, found by the host's."""
+
+    def __init__(self, catalog: Catalog, lanes: Mapping[str, Lane]) -> None:
+        self._by_host = {host.id: lanes[host.protocol] for host in catalog.hosts.values()}
+
+    async def stream(self, call: ProviderCall) -> AsyncGenerator[list[Chunk], None]:
+        lane = self._by_host[call.host]
+        items = lane.stream("stream", _encode(call), timeout_s=call.total_timeout_s + _GRACE_S)
+        async with aclosing(items) as batches:
+            async for batch in batches:
+                chunks = _chunks.decode(batch[0])
+                for item in batch[1:]:
+                    chunks += _chunks.decode(item)
+                yield chunks
+
+
+class RouterLane:
+    def __init__(self, lane: Lane, *, timeout_s: float = 2.0) -> None:
+        self._lane = lane
+        self._timeout_s = timeout_s
+
+    async def plan(self, request: ChatRequest, mode: Mode) -> Plan:
+        answer = await self._lane.call("plan", _encode((request, mode)), timeout_s=self._timeout_s)
+        return _plan.decode(answer)
+
+
+class ContextLane:
+    def __init__(self, lane: Lane, *, timeout_s: float = 10.0) -> None:
+        self._lane = lane
+        self._timeout_s = timeout_s
+
+    async def optimize_context(
+        self, request: ChatRequest, *, conversation_id: str, model_id: str
+    ) -> ChatRequest:
+        del conversation_id, model_id  # until conversations are stored, the request is all there is
+        answer = await self._lane.call("optimize_context", _encode(request), timeout_s=self._timeout_s)
+        return _request.decode(answer)
+
+
+class LedgerLane:
+    def __init__(self, lane: Lane, *, timeout_s: float) -> None:
+        self._lane = lane
+        self._timeout_s = timeout_s
+
+    async def record(self, record: UsageRecord) -> None:
+        await self._lane.call("record", _encode(record), timeout_s=self._timeout_s)

@@ -1,0 +1,34 @@
+"""The outermost ASGI layer of every replica that takes HTTP, named by `RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH`.
+
+Serve honours some request headers from anyone and, to notice a client that leaves, reads the whole
+body into an unbounded queue. Here the headers are dropped, and that reading is switched off: the API
+reads a body only as far as its limit and watches for the disconnect itself.
+"""
+
+from collections.abc import Awaitable, Callable
+
+from starlette.middleware import Middleware
+
+from deployments.api.exchange import Receive, Scope, Send
+
+_DROPPED = frozenset(
+    {b"x-request-timeout-seconds", b"x-request-disconnect-disabled", b"x-request-id", b"serve_multiplexed_model_id"}
+)
+_OURS = (b"x-request-disconnect-disabled", b"?1")
+
+Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class Edge:
+    def __init__(self, app: Asgi) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            scope["headers"] = [h for h in scope["headers"] if h[0] not in _DROPPED]
+            scope["headers"].append(_OURS)
+        await self._app(scope, receive, send)
+
+
+def middlewares() -> list[Middleware]:
+    return [Middleware(Edge)]

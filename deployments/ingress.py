@@ -1,0 +1,78 @@
+"""`Gateway`: the HTTP ingress over `models.gateway`."""
+
+import secrets
+from typing import Any
+
+from ray.serve.handle import DeploymentHandle
+
+from deployments.api.app import Api
+from deployments.clients import ContextLane, LedgerLane, ProviderLanes, RouterLane
+from deployments.lane.client import Lane
+from deployments.lane.discovery import ServeDiscovery
+from deployments.settings import Args, Environment, available_models
+from models.errors import PolyvoxError
+from models.gateway import Gateway
+from models.identity import Authenticator, PostgresKeyStore, load_pepper
+from models.store import Database
+
+Handle = DeploymentHandle[Any]
+
+
+def new_request_id() -> str:
+    return f"req_{secrets.token_hex(12)}"
+
+
+class GatewayDeployment:
+    """Authenticates, decodes, has the request answered, encodes; holds caches and lanes, no state."""
+
+    def __init__(
+        self, args: Args, *, providers: dict[str, Handle], router: Handle, context: Handle, ledger: Handle
+    ) -> None:
+        self._args = args
+        self._environment = Environment()
+        self._providers = {name: _lane(name, handle, retries=0) for name, handle in providers.items()}
+        self._router = _lane("router", router)
+        self._context = _lane("context", context)
+        self._ledger = _lane("ledger", ledger)
+        catalog = args.load_catalog()
+        self._gateway = Gateway(
+            catalog=catalog,
+            available=available_models(catalog),
+            providers=ProviderLanes(catalog, self._providers),
+            router=RouterLane(self._router),
+            context=ContextLane(self._context),
+            ledger=LedgerLane(self._ledger, timeout_s=args.ledger_timeout_s),
+            timeouts=args.timeouts(),
+        )
+        self._database = Database(
+            self._environment.database_url.get_secret_value(), max_size=2, application_name="polyvox-gateway"
+        )
+
+    def __serve_build_asgi_app__(self) -> Api:
+        pepper = load_pepper(self._environment.pepper_path)
+        keys = PostgresKeyStore(self._database)
+        return Api(
+            self._gateway,
+            Authenticator(keys, pepper, ttl_s=self._args.key_cache_s),
+            unready=self._unready,
+            sandboxed=self._environment.sandboxed_hosts,
+            new_request_id=new_request_id,
+        )
+
+    async def _unready(self) -> dict[str, str]:
+        lanes = [*self._providers.values(), self._router, self._context, self._ledger]
+        missing = {}
+        for lane in lanes:
+            try:
+                await lane.reach(timeout_s=2.0)
+            except PolyvoxError as error:
+                missing[lane.name] = error.message
+        return missing
+
+    async def __del__(self) -> None:
+        """Serve has ended the HTTP requests by now; their records may still be under way."""
+        await self._gateway.settle_all()
+
+
+def _lane(name: str, handle: Handle, *, retries: int = 1) -> Lane:
+    return Lane(ServeDiscovery(handle), name=name, retries=retries)

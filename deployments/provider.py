@@ -1,0 +1,75 @@
+"""`Provider-openai`, `Provider-anthropic`, `Provider-google`: one class, bound once per protocol."""
+
+import os
+from collections.abc import AsyncGenerator, AsyncIterator
+
+import msgspec
+from pydantic import SecretStr
+
+from deployments.lane_deployment import LaneDeployment
+from deployments.settings import Args, key_of
+from models.catalog import Host
+from models.catalog.model import Protocol
+from models.chat import Chunk, Completed
+from models.errors import ProviderAuthFailed
+from models.providers import clients
+from models.providers.adapter import ProviderAdapter
+from models.providers.call import ProviderCall
+from models.providers.profiles import Profiles
+
+_WIRE: dict[Protocol, clients.Protocol] = {
+    "openai": "openai_chat",
+    "anthropic": "anthropic_messages",
+    "google": "google_generate",
+}
+
+_call = msgspec.msgpack.Decoder(ProviderCall)
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class ProviderCalls:
+    """The hosts of one protocol, each behind its adapter, as lane methods."""
+
+    def __init__(self, adapters: dict[str, ProviderAdapter]) -> None:
+        self._adapters = adapters
+
+    async def stream(self, payload: bytes) -> AsyncIterator[bytes]:
+        """A `ProviderCall` in; each item is a batch of chunks."""
+        call = _call.decode(payload)
+        adapter = self._adapters.get(call.host)
+        if adapter is None:
+            raise ProviderAuthFailed(f"there are no credentials for {call.host}", provider=call.host, sent=False)
+        if not call.request.stream:
+            batch: list[Chunk] = [Completed(await adapter.send_chat_request(call))]
+            yield _encode(batch)
+            return
+        chunks: AsyncGenerator[list[Chunk]] = adapter.stream_chat_response(call)
+        try:
+            async for batch in chunks:
+                yield _encode(batch)
+        finally:
+            await chunks.aclose()
+
+
+def adapters_of(protocol: Protocol, hosts: list[Host]) -> dict[str, ProviderAdapter]:
+    """Adapters for the hosts that speak `protocol` and have credentials in this process's environment."""
+    profiles = Profiles.load()
+    adapters = {}
+    for host in hosts:
+        key = key_of(host)
+        if host.protocol == protocol and key is not None:
+            base_url = os.environ.get(host.base_url_env) or host.base_url
+            address = clients.Host(
+                id=host.id, protocol=_WIRE[protocol], key=SecretStr(key), base_url=base_url
+            )
+            adapters[host.id] = ProviderAdapter(address, profiles=profiles)
+    return adapters
+
+
+class ProviderDeployment(LaneDeployment):
+    """Holds the SDK clients and their connections; speaks the provider's wire; counts its calls in flight."""
+
+    def __init__(self, protocol: Protocol, args: Args) -> None:
+        hosts = list(args.load_catalog().hosts.values())
+        calls = ProviderCalls(adapters_of(protocol, hosts))
+        super().__init__({"stream": calls.stream}, max_in_flight=args.max_in_flight.provider)

@@ -1,0 +1,82 @@
+"""What can be set: `Args` in `serve_config.yaml`, secrets and addresses in the environment of the replicas.
+
+Nothing secret is in `Args`: Ray keeps those in the clear.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from models.catalog import Catalog, Host, load_catalog
+from models.gateway import Timeouts
+
+
+class InFlight(BaseModel):
+    """How many requests one replica of each deployment holds at once; more are turned away."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    router: PositiveInt = 2_000
+    context: PositiveInt = 2_000
+    provider: PositiveInt = 10_000
+    ledger: PositiveInt = 20_000
+
+
+class Args(BaseModel):
+    """The application's arguments. Seconds are wall time from the start of the attempt."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    catalog: Path | None = None
+    """A file laid over the bundled catalogue."""
+    connect_timeout_s: PositiveFloat = 5.0
+    first_byte_timeout_s: PositiveFloat = 120.0
+    idle_timeout_s: PositiveFloat = 120.0
+    total_timeout_s: PositiveFloat = 3_600.0
+    ledger_timeout_s: PositiveFloat = 10.0
+    key_cache_s: PositiveFloat = Field(5.0, le=5.0)
+    """How long a revoked key may still work."""
+    max_in_flight: InFlight = InFlight()
+
+    def timeouts(self) -> Timeouts:
+        return Timeouts(
+            connect_s=self.connect_timeout_s,
+            first_byte_s=self.first_byte_timeout_s,
+            idle_s=self.idle_timeout_s,
+            total_s=self.total_timeout_s,
+        )
+
+    def load_catalog(self) -> Catalog:
+        return load_catalog(self.catalog)
+
+
+class Environment(BaseSettings):
+    """Read where it is needed, in a replica; never sent through Ray."""
+
+    model_config = SettingsConfigDict(env_prefix="POLYVOX_", extra="ignore")
+
+    pepper_path: Path = Path(".polyvox/secrets/pepper")
+    """What API keys are hashed with; see `models.identity.keys`."""
+    database_url: SecretStr = SecretStr("")
+    redis_url: SecretStr | None = None
+    sandboxed: str = ""
+    """Hosts that the sandbox answers for, by commas."""
+
+    @property
+    def sandboxed_hosts(self) -> frozenset[str]:
+        return frozenset(filter(None, self.sandboxed.split(",")))
+
+
+def key_of(host: Host, environ: Mapping[str, str] = os.environ) -> str | None:
+    """The host's key; the empty string where it needs none, None where it is missing."""
+    found = next((environ[name] for name in host.key_env if environ.get(name)), None)
+    return found if found or host.key_required else ""
+
+
+def available_models(catalog: Catalog, environ: Mapping[str, str] = os.environ) -> frozenset[str]:
+    """Models of hosts that there are credentials for."""
+    keyed = {host.id for host in catalog.hosts.values() if key_of(host, environ) is not None}
+    return frozenset(model.id for model in catalog.models.values() if model.host in keyed)
