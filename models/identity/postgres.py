@@ -1,0 +1,66 @@
+"""Keys in PostgreSQL."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow, dict_row
+
+from models.identity.store import KeyRecord, NewKey
+from models.store import Database, load_queries
+
+
+class PostgresKeyStore:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._queries = load_queries("identity")
+
+    async def find(self, key_id: str) -> KeyRecord | None:
+        rows = await self._fetch("find_key", {"id": key_id})
+        return _record(rows[0]) if rows else None
+
+    async def add(self, key: NewKey) -> KeyRecord:
+        values = msgspec.structs.asdict(key) | {"roles": list(key.roles), "scopes": list(key.scopes)}
+
+        async def insert(connection: AsyncConnection) -> None:
+            async with connection.transaction():
+                for name in ("ensure_tenant", "ensure_user", "add_key"):
+                    await connection.execute(self._queries[name], values)
+
+        await self._database.run(insert)
+        return _record((await self._fetch("find_key", {"id": key.id}))[0])
+
+    async def list(self, *, user: str | None, after: str, limit: int) -> Sequence[KeyRecord]:
+        return [
+            _record(r) for r in await self._fetch("list_keys", {"user": user, "after": after, "limit": limit})
+        ]
+
+    async def revoke(self, key_id: str) -> bool:
+        return bool(await self._fetch("revoke_key", {"id": key_id}))
+
+    async def _fetch(self, query: str, values: Mapping[str, Any]) -> Sequence[DictRow]:
+        async def fetch(connection: AsyncConnection) -> Sequence[DictRow]:
+            cursor = connection.cursor(row_factory=dict_row)
+            return await (await cursor.execute(self._queries[query], values)).fetchall()
+
+        return await self._database.run(fetch)
+
+
+def _record(row: DictRow) -> KeyRecord:
+    budget = row["budget_pico"]
+    return KeyRecord(
+        id=row["id"],
+        user_id=str(row["user_id"]),
+        user_name=row["user_name"],
+        tenant_id=str(row["tenant_id"]),
+        tenant_name=row["tenant_name"],
+        roles=tuple(row["roles"]),
+        scopes=tuple(row["scopes"]),
+        name=row["name"],
+        budget_pico=None if budget is None else int(budget),
+        secret_hmac=bytes(row["secret_hmac"]),
+        created_at=row["created_at"],
+        expires_at=row["expires_at"],
+        revoked_at=row["revoked_at"],
+    )

@@ -1,0 +1,1 @@
+"""How each provider is spoken to: what its models accept, and the translation to and from its wire."""

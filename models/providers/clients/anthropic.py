@@ -1,0 +1,70 @@
+"""Anthropic's SDK."""
+
+from typing import Any
+
+import httpx2
+from anthropic import AnthropicError, AsyncAnthropic, AsyncStream
+from anthropic._models import FinalRequestOptions
+
+from models.providers.clients.host import Host
+from models.providers.transport import RequestTemplates, ResponseBody, body_of, connect_timeout
+
+
+class _TemplatedAnthropic(AsyncAnthropic):
+    """The SDK's client with its requests built once. `_build_request` is the SDK's own, undocumented;
+    the contract tests compare the bytes sent with those of a plain `AsyncAnthropic`."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._request_templates = RequestTemplates()
+
+    def _build_request(self, options: FinalRequestOptions, *, retries_taken: int = 0) -> httpx2.Request:
+        return self._request_templates.request(
+            (options.method, options.url),
+            build=lambda: super(_TemplatedAnthropic, self)._build_request(
+                options, retries_taken=retries_taken
+            ),
+            content=options.content,
+            timeout=options.timeout,
+        )
+
+
+class AnthropicClient:
+    errors: tuple[type[Exception], ...] = (AnthropicError, httpx2.HTTPError)
+
+    def __init__(self, host: Host) -> None:
+        self._sdk = _TemplatedAnthropic(
+            api_key=host.key.get_secret_value(),
+            base_url=host.base_url,
+            max_retries=0,
+            timeout=None,
+            http_client=host.http_client(),
+            open_telemetry=False,
+        )
+        self._generate = FinalRequestOptions.construct(method="post", url="/v1/messages")
+        self._models = FinalRequestOptions.construct(method="get", url="/v1/models")
+
+    async def generate(
+        self,
+        body: bytes,
+        *,
+        model: str,  # noqa: ARG002  # the body says it
+        stream: bool,  # noqa: ARG002  # the body says it
+        connect_timeout_s: float,
+    ) -> ResponseBody:
+        return await self._send(self._generate, content=body, connect_timeout_s=connect_timeout_s)
+
+    async def models(self, connect_timeout_s: float) -> ResponseBody:
+        return await self._send(self._models, content=None, connect_timeout_s=connect_timeout_s)
+
+    async def close(self) -> None:
+        await self._sdk.close()
+
+    async def _send(
+        self, options: FinalRequestOptions, *, content: bytes | None, connect_timeout_s: float
+    ) -> ResponseBody:
+        asked = {"content": content, "timeout": connect_timeout(connect_timeout_s)}
+        response = await self._sdk.request(
+            httpx2.Response, options.model_copy(update=asked), stream=True, stream_cls=AsyncStream[object]
+        )
+        return body_of(response)

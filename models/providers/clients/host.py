@@ -1,0 +1,49 @@
+"""What a host is, and what is asked of the SDK client in front of it."""
+
+from dataclasses import dataclass
+from typing import Literal
+from typing import Protocol as Interface
+
+from pydantic import SecretStr
+
+from models.providers.transport import LeanClient, ResponseBody
+
+Protocol = Literal["openai_chat", "anthropic_messages", "google_generate"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Host:
+    """Someone who serves models: whom to call, in which protocol, as whom."""
+
+    id: str
+    """What errors, prices and health call it: `openai`, `groq`, `sandbox`…"""
+    protocol: Protocol
+    key: SecretStr
+    base_url: str | None = None
+    """None is the SDK's own default."""
+    max_connections: int = 2_048
+    connect_timeout_s: float = 5.0
+    """Where a call does not say; a free connection of the pool is waited for as long."""
+
+    def http_client(self) -> LeanClient:
+        return LeanClient(max_connections=self.max_connections, connect_timeout_s=self.connect_timeout_s)
+
+
+class SdkClient(Interface):
+    """An official SDK, spoken to in bytes. It never retries: whether to is the gateway's to decide."""
+
+    errors: tuple[type[Exception], ...]
+    """What the SDK raises. One with an `httpx2.Response` as `response` is an answer with an error
+    status, read; others are, or have as their cause, an `httpx2.TransportError`."""
+
+    async def generate(
+        self, body: bytes, *, model: str, stream: bool, connect_timeout_s: float
+    ) -> ResponseBody:
+        """The body of a successful answer, unread."""
+        ...
+
+    async def models(self, connect_timeout_s: float) -> ResponseBody:
+        """The first page of the models that the key may use."""
+        ...
+
+    async def close(self) -> None: ...

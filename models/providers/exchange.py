@@ -1,0 +1,192 @@
+"""One exchange with a provider: bytes out, bytes in, in time, and every failure a `ProviderError`."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Mapping
+from contextlib import suppress
+
+import httpx2
+import msgspec
+import orjson
+
+from models.chat import ChatResponse, Chunk, Finished
+from models.errors import PolyvoxError, ProviderError, ProviderGarbled, ProviderTimeout, ProviderUnavailable
+from models.providers.call import Alarm, Clock, ProviderCall
+from models.providers.clients import SdkClient
+from models.providers.sse import SseParser
+from models.providers.transport import ResponseBody
+from models.providers.wire import StreamDecoder, Wire
+
+MAX_ANSWER_BYTES = 32 * 1024 * 1024
+
+_DRAIN_TIMEOUT_S = 0.05
+_NOT_THE_PROTOCOL = (ValueError, TypeError, KeyError, IndexError, AttributeError, msgspec.MsgspecError)
+"""What a wire module stumbles over in an answer of the wrong shape."""
+
+
+class Exchange:
+    """Serves one call once. Create it where the call starts: its clock runs."""
+
+    def __init__(
+        self,
+        call: ProviderCall,
+        *,
+        client: SdkClient,
+        wire: Wire,
+        provider: str,
+        tool_names: Mapping[str, str] | None = None,
+    ) -> None:
+        self._call = call
+        self._client = client
+        self._wire = wire
+        self._provider = provider
+        self._tool_names = tool_names or {}
+        self._clock = Clock(call, provider=provider)
+
+    async def answer(self, body: bytes) -> ChatResponse:
+        try:
+            async with asyncio.timeout_at(self._clock.deadline()) as timer:
+                whole = await self._whole(self._generate(body, stream=False), timer)
+        except TimeoutError:
+            raise self._clock.late() from None
+        try:
+            return self._wire.decode(orjson.loads(whole), tool_names=self._tool_names)
+        except _NOT_THE_PROTOCOL as wrong:
+            raise self._garbled(f"{type(wrong).__name__} in the answer") from None
+        except PolyvoxError as failure:
+            raise self._named(failure) from None
+
+    async def chunks(self, body: bytes) -> AsyncGenerator[list[Chunk]]:
+        try:
+            async with asyncio.timeout_at(self._clock.deadline()):
+                answer = await self._opened(self._generate(body, stream=True))
+        except TimeoutError:
+            raise self._clock.late() from None
+        alarm = Alarm(
+            self._clock,
+            check_every_s=self._call.idle_timeout_s,
+            ring=lambda: answer.abort(self._clock.late()),
+        )
+        events, decoder, finished = SseParser(), self._decoder(), False
+        try:
+            while not finished:
+                data = await self._read(answer)
+                chunks, failure = self._decode(data, events, decoder)
+                if chunks:
+                    finished = type(chunks[-1]) is Finished
+                    yield chunks
+                if failure:
+                    raise failure
+                if not (data or finished):
+                    raise self._error(ProviderUnavailable, "the stream ended before the answer did")
+            await _drain(answer)
+        finally:
+            alarm.cancel()
+            answer.close()
+
+    async def models(self) -> bytes:
+        """The provider's list of models, as it sends it."""
+        try:
+            async with asyncio.timeout_at(self._clock.deadline()) as timer:
+                return await self._whole(self._client.models(self._call.connect_timeout_s), timer)
+        except TimeoutError:
+            raise self._clock.late() from None
+
+    def _generate(self, body: bytes, *, stream: bool) -> Awaitable[ResponseBody]:
+        call = self._call
+        return self._client.generate(
+            body, model=call.model, stream=stream, connect_timeout_s=call.connect_timeout_s
+        )
+
+    def _decoder(self) -> StreamDecoder:
+        return self._wire.StreamDecoder(
+            provider=self._provider, model=self._call.model, tool_names=self._tool_names
+        )
+
+    async def _opened(self, opening: Awaitable[ResponseBody]) -> ResponseBody:
+        try:
+            return await opening
+        except self._client.errors as error:
+            raise self._failure(error) from None
+
+    async def _whole(self, opening: Awaitable[ResponseBody], timer: asyncio.Timeout) -> bytes:
+        answer = await self._opened(opening)
+        pieces, size = [], 0
+        try:
+            while data := await self._read(answer):
+                timer.reschedule(self._clock.deadline())
+                pieces.append(data)
+                size += len(data)
+                if size > MAX_ANSWER_BYTES:
+                    raise self._garbled("an answer larger than 32 MiB")
+        finally:
+            answer.close()
+        return b"".join(pieces)
+
+    async def _read(self, answer: ResponseBody) -> bytes:
+        self._clock.waits()
+        try:
+            data = await answer.read()
+        except httpx2.TransportError:
+            said = "the connection broke in the middle of the answer"
+            raise self._error(ProviderUnavailable, said) from None
+        self._clock.arrived()
+        return data
+
+    def _decode(
+        self, data: bytes, events: SseParser, decoder: StreamDecoder
+    ) -> tuple[list[Chunk], PolyvoxError | None]:
+        """The chunks before a failure still count: they are paid for."""
+        chunks: list[Chunk] = []
+        try:
+            for event, payload in events.feed(data):
+                chunks += decoder.feed(event, payload)
+            if not data:
+                chunks += decoder.finish()
+        except PolyvoxError as failure:
+            return chunks, self._named(failure)
+        except _NOT_THE_PROTOCOL as wrong:
+            return chunks, self._garbled(f"{type(wrong).__name__} in a streamed event")
+        return chunks, None
+
+    def _failure(self, error: Exception) -> PolyvoxError:
+        """What an SDK's error means. Its own text is not repeated: it may name addresses."""
+        response = getattr(error, "response", None)
+        if isinstance(response, httpx2.Response):
+            return self._wire.error_from(
+                response.status_code,
+                response.content,
+                response.headers,
+                provider=self._provider,
+                model=self._call.model,
+            )
+        match error if isinstance(error, httpx2.TransportError) else error.__cause__:
+            case httpx2.ConnectTimeout():
+                limit = f"connect time limit: no connection within {self._call.connect_timeout_s:g} s"
+                return self._error(ProviderTimeout, limit, sent=False)
+            case httpx2.ConnectError() | httpx2.UnsupportedProtocol():
+                return self._error(ProviderUnavailable, "no connection", sent=False)
+            case httpx2.RemoteProtocolError():
+                return self._garbled("an answer that is not HTTP")
+            case _:
+                return self._error(ProviderUnavailable, "the connection broke before an answer")
+
+    def _garbled(self, said: str) -> PolyvoxError:
+        return self._error(ProviderGarbled, said)
+
+    def _error(self, kind: type[ProviderError], said: str, *, sent: bool = True) -> PolyvoxError:
+        return self._named(kind(f"{self._provider}: {said}", sent=sent))
+
+    def _named(self, error: PolyvoxError) -> PolyvoxError:
+        error.provider = self._provider
+        error.model = error.model or self._call.model or None
+        return error
+
+
+async def _drain(answer: ResponseBody) -> None:
+    """A moment for the end of the body, which lets the connection be used again."""
+    if answer.at_eof():
+        return
+    with suppress(TimeoutError, httpx2.TransportError):
+        async with asyncio.timeout(_DRAIN_TIMEOUT_S):
+            while await answer.read():
+                pass

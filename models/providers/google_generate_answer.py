@@ -1,0 +1,282 @@
+"""Gemini generateContent: the answer, whole or streamed.
+
+Source: google-genai 3.4, types.py (GenerateContentResponse). A stream is a row of such answers without an
+end mark: `finishReason` ends it and the last `usageMetadata` counts.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from models.chat import (
+    ChatResponse,
+    Chunk,
+    Citation,
+    CitationDelta,
+    Finished,
+    FinishReason,
+    Image,
+    Opaque,
+    OpaqueDelta,
+    Part,
+    Started,
+    Text,
+    TextDelta,
+    Thinking,
+    ThinkingDelta,
+    ToolCall,
+    ToolCallStarted,
+    Usage,
+)
+from models.errors import ProviderGarbled
+from models.providers.failures import garbled, stream_error
+
+PROVIDER = "google"
+_FINISH: dict[str, FinishReason] = {"STOP": "stop", "MAX_TOKENS": "length", "CONTINUATION": "length"}
+"""Every other reason says that the rest was withheld."""
+_BROKEN = frozenset(
+    (
+        "MALFORMED_FUNCTION_CALL",
+        "UNEXPECTED_TOOL_CALL",
+        "TOO_MANY_TOOL_CALLS",
+        "MISSING_THOUGHT_SIGNATURE",
+        "MALFORMED_RESPONSE",
+        "OTHER",
+    )
+)
+
+
+class _Camel(Struct, frozen=True, rename="camel"):
+    pass
+
+
+class _Usage(_Camel, frozen=True, gc=False):
+    prompt_token_count: int | None = None
+    cached_content_token_count: int | None = None
+    candidates_token_count: int | None = None
+    thoughts_token_count: int | None = None
+    tool_use_prompt_token_count: int | None = None
+
+
+class _FunctionCall(_Camel, frozen=True):
+    name: str
+    args: dict[str, Any] | None = None
+    id: str | None = None
+
+
+class _Blob(_Camel, frozen=True, gc=False):
+    mime_type: str = ""
+    data: str = ""
+
+
+class _Part(_Camel, frozen=True):
+    text: str | None = None
+    thought: bool = False
+    thought_signature: str | None = None
+    function_call: _FunctionCall | None = None
+    inline_data: _Blob | None = None
+
+    @property
+    def opaque(self) -> tuple[Opaque, ...]:
+        signature = self.thought_signature
+        return (Opaque(PROVIDER, "thought_signature", signature),) if signature else ()
+
+
+class _Content(_Camel, frozen=True):
+    parts: list[_Part] | None = None
+
+
+class _Web(_Camel, frozen=True, gc=False):
+    uri: str = ""
+    title: str = ""
+
+
+class _GroundingChunk(_Camel, frozen=True):
+    web: _Web | None = None
+
+
+class _Grounding(_Camel, frozen=True):
+    grounding_chunks: list[_GroundingChunk] | None = None
+
+
+class _Candidate(_Camel, frozen=True):
+    content: _Content | None = None
+    finish_reason: str | None = None
+    index: int = 0
+    grounding_metadata: _Grounding | None = None
+
+    @property
+    def parts(self) -> list[_Part]:
+        return (self.content.parts if self.content else None) or []
+
+    @property
+    def citations(self) -> tuple[Citation, ...]:
+        chunks = (self.grounding_metadata.grounding_chunks if self.grounding_metadata else None) or []
+        return tuple(Citation(title=chunk.web.title, url=chunk.web.uri) for chunk in chunks if chunk.web)
+
+
+class _Feedback(_Camel, frozen=True):
+    block_reason: str | None = None
+
+
+class _Body(_Camel, frozen=True):
+    candidates: list[_Candidate] | None = None
+    prompt_feedback: _Feedback | None = None
+    usage_metadata: _Usage | None = None
+    model_version: str = ""
+    response_id: str = ""
+    error: Raw | None = None
+
+
+_events = msgspec.json.Decoder(_Body | list[_Body])
+
+
+def decode(body: dict[str, Any], *, tool_names: Mapping[str, str] | None = None) -> ChatResponse:
+    """`tool_names` gives back the caller's names: see `names.original_names`."""
+    try:
+        answer = msgspec.convert(body, _Body)
+    except msgspec.ValidationError as error:
+        raise garbled(str(error), provider=PROVIDER) from None
+    candidate = next(iter(answer.candidates or ()), None)
+    reason = _end(answer, candidate)
+    if reason is None:
+        raise garbled("the answer has no finishReason", provider=PROVIDER, model=answer.model_version)
+    parts = _parts(candidate, answer.response_id, tool_names or {}) if candidate else []
+    return ChatResponse(
+        id=answer.response_id,
+        model=answer.model_version,
+        parts=tuple(parts),
+        finish=_finish(reason, calls=any(isinstance(part, ToolCall) for part in parts)),
+        usage=_normal(answer.usage_metadata),
+    )
+
+
+def decode_usage(usage: dict[str, Any] | None) -> Usage:
+    """The `usageMetadata` object in the normal form; estimated and zero where there is none."""
+    try:
+        return _normal(msgspec.convert(usage, _Usage | None))
+    except msgspec.ValidationError as error:
+        raise garbled(f"usage: {error}", provider=PROVIDER) from None
+
+
+class StreamDecoder:
+    """One streamed answer. Function calls come whole; pictures have no chunk and are left out."""
+
+    def __init__(
+        self, *, provider: str = PROVIDER, model: str = "", tool_names: Mapping[str, str] | None = None
+    ) -> None:
+        self._provider = provider
+        self._model = model
+        self._names = tool_names or {}
+        self._id = ""
+        self._started = False
+        self._finished = False
+        self._reason: str | None = None
+        self._usage: _Usage | None = None
+        self._calls = 0
+
+    def feed(self, event: str, data: bytes) -> list[Chunk]:  # noqa: ARG002  # Google names no events
+        try:
+            got = _events.decode(data)
+        except (msgspec.DecodeError, ValueError) as error:
+            raise self._garbled(str(error)) from None
+        # An error may come as a list of one.
+        answers = got if isinstance(got, list) else (got,)
+        return [chunk for answer in answers for chunk in self._answer(answer, data)]
+
+    def finish(self) -> list[Chunk]:
+        """Call at the end of the stream; raises ProviderGarbled if the answer had not ended."""
+        if self._finished:
+            return []
+        if self._reason is None:
+            raise self._garbled("the stream ended before the answer did")
+        self._finished = True
+        return [Finished(_finish(self._reason, calls=self._calls > 0), _normal(self._usage))]
+
+    def _answer(self, answer: _Body, data: bytes) -> Iterator[Chunk]:
+        if answer.error is not None:
+            raise stream_error(data, provider=self._provider, model=self._model)
+        if not self._started:
+            self._started, self._id = True, answer.response_id
+            yield Started(answer.response_id, answer.model_version)
+        if answer.usage_metadata is not None:
+            self._usage = answer.usage_metadata
+        candidate = next(iter(answer.candidates or ()), None)
+        if candidate is not None:
+            for part in candidate.parts:
+                yield from self._part(part)
+            yield from map(CitationDelta, candidate.citations)
+        self._reason = _end(answer, candidate) or self._reason
+
+    def _part(self, part: _Part) -> Iterator[Chunk]:
+        if part.function_call is not None:
+            call = _tool_call(part.function_call, part.opaque, self._id, self._calls, self._names)
+            yield ToolCallStarted(self._calls, call.id, call.name, call.arguments, call.opaque)
+            self._calls += 1
+            return
+        if part.text or (part.text is not None and part.thought_signature):
+            yield ThinkingDelta(part.text) if part.thought else TextDelta(part.text)
+        yield from map(OpaqueDelta, part.opaque)
+
+    def _garbled(self, what: str) -> ProviderGarbled:
+        return garbled(what, provider=self._provider, model=self._model)
+
+
+def _parts(candidate: _Candidate, answer_id: str, names: Mapping[str, str]) -> list[Part]:
+    parts: list[Part] = []
+    for part in candidate.parts:
+        if part.function_call is not None:
+            nth = sum(isinstance(before, ToolCall) for before in parts)
+            parts.append(_tool_call(part.function_call, part.opaque, answer_id, nth, names))
+        elif part.thought:
+            parts.append(Thinking(part.text or "", part.opaque))
+        elif part.inline_data is not None:
+            parts.append(Image(part.inline_data.mime_type, part.inline_data.data))
+        elif part.text or part.opaque:
+            parts.append(Text(part.text or "", opaque=part.opaque))
+    if candidate.citations:
+        last = next((i for i in reversed(range(len(parts))) if isinstance(parts[i], Text)), None)
+        if last is not None:
+            parts[last] = msgspec.structs.replace(parts[last], citations=candidate.citations)
+    return parts
+
+
+def _tool_call(
+    call: _FunctionCall, opaque: tuple[Opaque, ...], answer_id: str, nth: int, names: Mapping[str, str]
+) -> ToolCall:
+    """Models before Gemini 3 give no ids: the answer's own id makes one that no other answer has."""
+    arguments = msgspec.json.encode(call.args or {}).decode()
+    made = f"call_{hashlib.sha256(f'{answer_id} {nth}'.encode()).hexdigest()[:16]}"
+    return ToolCall(call.id or made, names.get(call.name, call.name), arguments, opaque)
+
+
+def _end(answer: _Body, candidate: _Candidate | None) -> str | None:
+    """Why the answer ended, once it has; raises where the model broke its own protocol."""
+    blocked = answer.prompt_feedback.block_reason if answer.prompt_feedback else None
+    reason = (candidate.finish_reason if candidate else None) or blocked
+    if reason in _BROKEN and not (blocked and not candidate):
+        raise garbled(f"finishReason {reason}", provider=PROVIDER, model=answer.model_version)
+    return None if reason == "FINISH_REASON_UNSPECIFIED" else reason
+
+
+def _finish(reason: str, *, calls: bool) -> FinishReason:
+    finish = _FINISH.get(reason, "content_filter")
+    return "tool_calls" if finish == "stop" and calls else finish
+
+
+def _normal(usage: _Usage | None) -> Usage:
+    """`promptTokenCount` includes what was cached; thoughts stand beside the candidates' count."""
+    if usage is None or usage.prompt_token_count is None:
+        return Usage(estimated=True)
+    cached = usage.cached_content_token_count or 0
+    thoughts = usage.thoughts_token_count or 0
+    prompt = usage.prompt_token_count + (usage.tool_use_prompt_token_count or 0)
+    return Usage(
+        input=max(prompt - cached, 0),
+        cache_read=cached,
+        output=(usage.candidates_token_count or 0) + thoughts,
+        reasoning=thoughts,
+    )

@@ -1,0 +1,164 @@
+"""JSON Schemas cut to what a provider takes: Gemini's OpenAPI subset, and Claude's closed objects.
+
+Sources: google-genai 3.4 `types.Schema`; Anthropic structured outputs guide (every object closed).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+Json = dict[str, Any]
+
+_KEPT = frozenset(
+    (
+        "title",
+        "description",
+        "format",
+        "enum",
+        "maxItems",
+        "minItems",
+        "required",
+        "minProperties",
+        "maxProperties",
+        "minLength",
+        "maxLength",
+        "pattern",
+        "default",
+        "minimum",
+        "maximum",
+    )
+)
+_FORMATS = frozenset(("float", "double", "int32", "int64", "enum", "date-time"))
+_MAX_DEPTH = 32
+_MAX_NODES = 5_000
+_LEVEL = "/"
+_LIMITS = (("exclusiveMinimum", "minimum", 1), ("exclusiveMaximum", "maximum", -1))
+_LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
+_MAPS = ("properties", "$defs", "definitions", "patternProperties")
+
+
+def openapi(schema: Mapping[str, Any]) -> Json:
+    """The nearest schema in Gemini's subset; references inlined, a recursive one opened to any object."""
+    return _Inliner(schema).converted(schema, ())
+
+
+def closed(schema: Mapping[str, Any]) -> Json:
+    """The same schema with `additionalProperties: false` on every object that does not speak of it."""
+    return _closed(schema, 0)
+
+
+class _Inliner:
+    """Counts what it writes: a few nested references can otherwise unfold without end."""
+
+    def __init__(self, root: Mapping[str, Any]) -> None:
+        self._root = root
+        self._left = _MAX_NODES
+
+    def converted(self, schema: Any, seen: tuple[str, ...]) -> Json:
+        """`seen` holds the way down: the references followed, and a step for each level."""
+        self._left -= 1
+        if not isinstance(schema, Mapping) or len(seen) > _MAX_DEPTH or self._left < 0:
+            return {}
+        if isinstance(reference := schema.get("$ref"), str):
+            if reference in seen:
+                return {"type": "object"}
+            rest = {key: value for key, value in schema.items() if key != "$ref"}
+            return self.converted({**self._resolved(reference), **rest}, (*seen, reference))
+        schema = _united(schema)
+        out = {key: value for key, value in schema.items() if key in _KEPT}
+        if out.get("format") not in _FORMATS:
+            out.pop("format", None)
+        _add_type(out, schema)
+        _add_values(out, schema)
+        self._add_inner(out, schema, (*seen, _LEVEL))
+        return out
+
+    def _add_inner(self, out: Json, schema: Mapping[str, Any], seen: tuple[str, ...]) -> None:
+        fields = _mapping(schema.get("properties"))
+        if fields:
+            out["properties"] = {name: self.converted(field, seen) for name, field in fields.items()}
+        named = _list(out.pop("required", None))
+        required = [name for name in named if isinstance(name, str) and name in fields]
+        if required:
+            out["required"] = required
+        if isinstance(schema.get("items"), Mapping):
+            out["items"] = self.converted(schema["items"], seen)
+        choices = [_mapping(one) for one in _list(schema.get("anyOf")) or _list(schema.get("oneOf"))]
+        real = [self.converted(one, seen) for one in choices if one.get("type") != "null"]
+        if len(real) != len(choices):
+            out["nullable"] = True
+        if len(real) == 1:
+            out.update({**real[0], **out})
+        elif real:
+            out["anyOf"] = real
+
+    def _resolved(self, reference: str) -> Mapping[str, Any]:
+        found: Any = self._root
+        for step in reference.removeprefix("#").strip("/").split("/"):
+            found = _mapping(found).get(step.replace("~1", "/").replace("~0", "~"))
+        return _mapping(found)
+
+
+def _add_type(out: Json, schema: Mapping[str, Any]) -> None:
+    kinds = schema.get("type")
+    if isinstance(kinds, str):
+        out["type"] = kinds
+    elif isinstance(kinds, list):
+        concrete = [kind for kind in kinds if isinstance(kind, str) and kind != "null"]
+        if len(concrete) != len(kinds):
+            out["nullable"] = True
+        if len(concrete) == 1:
+            out["type"] = concrete[0]
+        elif concrete:
+            out["anyOf"] = [{"type": kind} for kind in concrete]
+    elif "properties" in schema:
+        out["type"] = "object"
+
+
+def _add_values(out: Json, schema: Mapping[str, Any]) -> None:
+    if "const" in schema:
+        out["enum"] = [schema["const"]]
+    if isinstance(values := out.get("enum"), list):
+        # The subset has enums of strings alone.
+        out["enum"] = [str(value) for value in values if value is not None]
+        out["type"] = "string"
+    for exclusive, inclusive, step in _LIMITS:
+        limit = schema.get(exclusive)
+        if isinstance(limit, int | float) and not isinstance(limit, bool):
+            out[inclusive] = limit + step if out.get("type") == "integer" else limit
+
+
+def _united(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`allOf` folded into its schema."""
+    united: Json = {key: value for key, value in schema.items() if key != "allOf"}
+    for one in map(_mapping, _list(schema.get("allOf"))):
+        properties = {**_mapping(united.get("properties")), **_mapping(one.get("properties"))}
+        required = [*_list(united.get("required")), *_list(one.get("required"))]
+        united = {**one, **united}
+        united |= {"properties": properties} if properties else {}
+        united |= {"required": required} if required else {}
+    return united
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _closed(schema: Mapping[str, Any], depth: int) -> Json:
+    out: Json = dict(schema)
+    if depth > _MAX_DEPTH:
+        return out
+    if out.get("type") == "object" or "properties" in out:
+        out.setdefault("additionalProperties", False)
+    for key in _MAPS:
+        if isinstance(fields := out.get(key), Mapping):
+            out[key] = {n: _closed(f, depth + 1) if isinstance(f, Mapping) else f for n, f in fields.items()}
+    for key in _LISTS:
+        if isinstance(choices := out.get(key), list):
+            out[key] = [_closed(c, depth + 1) if isinstance(c, Mapping) else c for c in choices]
+    if isinstance(out.get("items"), Mapping):
+        out["items"] = _closed(out["items"], depth + 1)
+    return out

@@ -1,0 +1,573 @@
+"""What one canonical request becomes at each provider."""
+
+from typing import Any
+
+import pytest
+
+from models.chat import (
+    ChatRequest,
+    File,
+    Image,
+    Message,
+    Opaque,
+    Part,
+    Reasoning,
+    Refusal,
+    ResponseFormat,
+    Role,
+    Text,
+    Thinking,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    ToolResult,
+)
+from models.providers import anthropic_messages, google_generate, openai_chat
+from models.providers.profiles import Profiles
+
+PROFILES = Profiles.load()
+LOOK = Tool("look", "Looks", {"type": "object", "properties": {"at": {"type": "string"}}})
+SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}}
+
+
+def openai(request: ChatRequest, model: str = "gpt-4o") -> dict[str, Any]:
+    return openai_chat.encode(request, model=model, profile=PROFILES.for_model("openai", model))
+
+
+def anthropic(request: ChatRequest, model: str = "claude-opus-5-5", **options: Any) -> dict[str, Any]:
+    profile = PROFILES.for_model("anthropic", model)
+    return anthropic_messages.encode(
+        request, model=model, profile=profile, **{"max_output_tokens": 64_000, **options}
+    )
+
+
+def google(request: ChatRequest, model: str = "gemini-3.5-flash") -> dict[str, Any]:
+    return google_generate.encode(request, model=model, profile=PROFILES.for_model("google", model))
+
+
+def say(role: Role, *parts: Part | str, name: str = "") -> Message:
+    return Message(role, tuple(Text(part) if isinstance(part, str) else part for part in parts), name)
+
+
+def ask(*messages: Message, **fields: Any) -> ChatRequest:
+    return ChatRequest(model="auto", messages=messages or (say("user", "hi"),), **fields)
+
+
+def call(id: str = "c1", at: str = "Oslo", *opaque: Opaque) -> ToolCall:
+    return ToolCall(id, "look", f'{{"at":"{at}"}}', opaque)
+
+
+def result(id: str = "c1", *parts: Text | Image | File, **fields: Any) -> ToolResult:
+    return ToolResult(id, parts or (Text("3C"),), **fields)
+
+
+SIGNED = Opaque("google", "thought_signature", "c2ln")
+CLAUDE_THOUGHT = Thinking("hm", (Opaque("anthropic", "signature", "sig"),))
+PNG = Image("image/png", data="aGk=")
+SVG = Image("image/svg+xml", data="aGk=")
+PDF = File("application/pdf", "a.pdf", data="aGk=")
+WAV = File("audio/wav", data="aGk=")
+
+PARAMETERS: list[tuple[str, dict[str, Any], Any, str, dict[str, Any]]] = [
+    ("a whole number of limits", {"max_tokens": 9}, openai, "gpt-4o", {"max_completion_tokens": 9}),
+    ("the older name", {"max_tokens": 9}, openai, "llama3", {"max_tokens": 9}),
+    ("no temperature on reasoning models", {"temperature": 0.5, "seed": 1}, openai, "gpt-5.5", {"seed": 1}),
+    ("temperature", {"temperature": 3.0}, openai, "gpt-4o", {"temperature": 2.0}),
+    ("four stops", {"stop": ("a", "b", "c", "d", "e")}, openai, "gpt-4o", {"stop": ["a", "b", "c", "d"]}),
+    ("no stops on reasoning models", {"stop": ("a",)}, openai, "gpt-5.5", {}),
+    ("effort", {"reasoning": Reasoning("xhigh")}, openai, "o3", {"reasoning_effort": "high"}),
+    ("effort none", {"reasoning": Reasoning("none")}, openai, "gpt-5.1", {"reasoning_effort": "none"}),
+    ("effort of a budget", {"reasoning": Reasoning(None, 9_000)}, openai, "o3", {"reasoning_effort": "medium"}),
+    ("no effort without reasoning", {"reasoning": Reasoning("high")}, openai, "gpt-4o", {}),
+    ("verbosity", {"verbosity": "low"}, openai, "gpt-5.5", {"verbosity": "low"}),
+    ("user", {"end_user": "u1"}, openai, "gpt-4o", {"user": "u1"}),
+    ("tier", {"service_tier": "flex"}, openai, "gpt-4o", {"service_tier": "flex"}),
+    ("no tier elsewhere", {"service_tier": "flex"}, openai, "llama3", {}),
+    (
+        "stream",
+        {"stream": True},
+        openai,
+        "gpt-4o",
+        {"stream": True, "stream_options": {"include_usage": True}},
+    ),
+    (
+        "own options, but not what decides price and protocol",
+        {"provider_options": {"openai": {"store": True, "n": 9, "model": "x"}, "google": {"no": 1}}},
+        openai,
+        "gpt-4o",
+        {"store": True},
+    ),
+    ("required limit", {}, anthropic, "claude-opus-5-5", {"max_tokens": 64_000}),
+    ("at most the model's limit", {"max_tokens": 99_999}, anthropic, "claude-opus-5-5", {"max_tokens": 64_000}),
+    ("no sampling", {"temperature": 0.5, "top_k": 3}, anthropic, "claude-opus-4-8", {"max_tokens": 64_000}),
+    (
+        "sampling",
+        {"temperature": 1.5, "top_p": 0.5, "max_tokens": 9},
+        anthropic,
+        "claude-sonnet-4-5",
+        {"max_tokens": 9, "temperature": 1.0},
+    ),
+    (
+        "stops that show",
+        {"stop": ("\n", "END"), "max_tokens": 9},
+        anthropic,
+        "claude-opus-5-5",
+        {"max_tokens": 9, "stop_sequences": ["END"]},
+    ),
+    (
+        "adaptive thinking",
+        {"reasoning": Reasoning("minimal", include_thoughts=True), "max_tokens": 9},
+        anthropic,
+        "claude-opus-5-5",
+        {
+            "max_tokens": 9,
+            "thinking": {"type": "adaptive", "display": "summarized"},
+            "output_config": {"effort": "low"},
+        },
+    ),
+    (
+        "thinking off",
+        {"reasoning": Reasoning("none"), "max_tokens": 9},
+        anthropic,
+        "claude-opus-4-8",
+        {"max_tokens": 9, "thinking": {"type": "disabled"}},
+    ),
+    (
+        "a thinking budget below the limit, without sampling",
+        {"reasoning": Reasoning("high"), "max_tokens": 4_000, "temperature": 0.2},
+        anthropic,
+        "claude-haiku-4-5",
+        {"max_tokens": 4_000, "thinking": {"type": "enabled", "budget_tokens": 3_999}},
+    ),
+    (
+        "no room for thinking",
+        {"reasoning": Reasoning("high"), "max_tokens": 500},
+        anthropic,
+        "claude-haiku-4-5",
+        {"max_tokens": 500},
+    ),
+    (
+        "identity and tier",
+        {"end_user": "u1", "service_tier": "default", "max_tokens": 9},
+        anthropic,
+        "claude-opus-5-5",
+        {"max_tokens": 9, "metadata": {"user_id": "u1"}, "service_tier": "standard_only"},
+    ),
+    (
+        "sampling",
+        {"temperature": 0.5, "top_k": 3, "max_tokens": 9, "stop": ("a",)},
+        google,
+        "gemini-2.5-flash",
+        {"generationConfig": {"temperature": 0.5, "topK": 3, "maxOutputTokens": 9, "stopSequences": ["a"]}},
+    ),
+    ("no sampling", {"temperature": 0.5}, google, "gemini-3.7-flash", {}),
+    (
+        "level",
+        {"reasoning": Reasoning("max", include_thoughts=True)},
+        google,
+        "gemini-3.5-flash",
+        {"generationConfig": {"thinkingConfig": {"thinkingLevel": "high", "includeThoughts": True}}},
+    ),
+    (
+        "budget",
+        {"reasoning": Reasoning("none")},
+        google,
+        "gemini-2.5-flash",
+        {"generationConfig": {"thinkingConfig": {"thinkingBudget": 0}}},
+    ),
+    (
+        "least budget",
+        {"reasoning": Reasoning("none")},
+        google,
+        "gemini-2.5-pro",
+        {"generationConfig": {"thinkingConfig": {"thinkingBudget": 128}}},
+    ),
+    (
+        "own options beside ours",
+        {
+            "max_tokens": 9,
+            "provider_options": {
+                "google": {"generationConfig": {"maxOutputTokens": 99, "mediaResolution": "LOW"}, "labels": {"a": "b"}}
+            },
+        },
+        google,
+        "gemini-3.5-flash",
+        {"generationConfig": {"maxOutputTokens": 9, "mediaResolution": "LOW"}, "labels": {"a": "b"}},
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("fields", "encode", "model", "expected"),
+    [case[1:] for case in PARAMETERS],
+    ids=[f"{case[2].__name__}: {case[0]}" for case in PARAMETERS],
+)
+def test_parameters(fields: dict[str, Any], encode: Any, model: str, expected: dict[str, Any]) -> None:
+    body = encode(ask(**fields), model)
+    extra = {key: value for key, value in body.items() if key not in ("model", "messages", "contents")}
+    assert extra == expected
+
+
+CHOICES: list[tuple[Any, str, ToolChoice, Any]] = [
+    (openai, "gpt-4o", ToolChoice("required"), "required"),
+    (openai, "gpt-4o", ToolChoice("required", ("look",)), {"type": "function", "function": {"name": "look"}}),
+    (anthropic, "claude-haiku-4-5", ToolChoice("required"), {"type": "any"}),
+    (anthropic, "claude-haiku-4-5", ToolChoice("required", ("look",)), {"type": "tool", "name": "look"}),
+    (anthropic, "claude-opus-5-5", ToolChoice("required"), {"type": "auto"}),
+    (anthropic, "claude-opus-5-5", ToolChoice("none"), {"type": "none"}),
+    (google, "gemini-3.5-flash", ToolChoice("none"), {"functionCallingConfig": {"mode": "NONE"}}),
+    (
+        google,
+        "gemini-3.5-flash",
+        ToolChoice("required", ("look",)),
+        {"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": ["look"]}},
+    ),
+]
+
+
+@pytest.mark.parametrize(("encode", "model", "choice", "expected"), CHOICES)
+def test_tool_choice(encode: Any, model: str, choice: ToolChoice, expected: Any) -> None:
+    body = encode(ask(tools=(LOOK,), tool_choice=choice), model)
+    assert body.get("tool_choice", body.get("toolConfig")) == expected
+    assert len(body["tools"]) == 1
+
+
+def test_tools() -> None:
+    request = ask(tools=(LOOK, Tool("now")), parallel_tool_calls=False)
+    assert openai(request)["tools"][0]["function"] == {
+        "name": "look",
+        "description": "Looks",
+        "parameters": LOOK.parameters,
+    }
+    assert openai(request)["parallel_tool_calls"] is False
+    assert anthropic(request)["tools"][1] == {"name": "now", "input_schema": {"properties": {}, "type": "object"}}
+    assert anthropic(request)["tool_choice"] == {"type": "auto", "disable_parallel_tool_use": True}
+    assert google(request)["tools"] == [
+        {
+            "functionDeclarations": [
+                {"name": "look", "description": "Looks", "parametersJsonSchema": LOOK.parameters},
+                {"name": "now", "description": "now"},
+            ]
+        }
+    ]
+
+
+def test_tool_names_that_a_provider_refuses_are_the_same_everywhere_in_the_body() -> None:
+    long, other = "n" * 70 + "a", "n" * 70 + "b"
+    history = (say("user", "hi"), say("assistant", ToolCall("1", long, "{}")), say("tool", result("1")))
+    body = openai(ask(*history, tools=(Tool(long), Tool(other))))
+    names = [tool["function"]["name"] for tool in body["tools"]]
+    assert len(set(names)) == 2
+    assert max(map(len, names)) == 64
+    assert body["messages"][1]["tool_calls"][0]["function"]["name"] == names[0]
+
+
+STRUCTURED: list[tuple[Any, str, dict[str, Any]]] = [
+    (openai, "gpt-4o", {"response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": SCHEMA}}}),
+    (
+        anthropic,
+        "claude-opus-5-5",
+        {"output_config": {"format": {"type": "json_schema", "schema": {**SCHEMA, "additionalProperties": False}}}},
+    ),
+    (
+        google,
+        "gemini-3.5-flash",
+        {"generationConfig": {"responseMimeType": "application/json", "responseJsonSchema": SCHEMA}},
+    ),
+    (
+        google,
+        "gemini-2.0-flash",
+        {"generationConfig": {"responseMimeType": "application/json", "responseSchema": SCHEMA}},
+    ),
+]
+
+
+@pytest.mark.parametrize(("encode", "model", "expected"), STRUCTURED)
+def test_structured_answers(encode: Any, model: str, expected: dict[str, Any]) -> None:
+    body = encode(ask(response_format=ResponseFormat("json_schema", "n", schema=SCHEMA)), model)
+    assert body.items() >= expected.items()
+
+
+def test_a_schema_is_said_in_words_where_it_cannot_be_given() -> None:
+    form = ResponseFormat("json_schema", schema=SCHEMA)
+    assert '"n"' in anthropic(ask(response_format=form), "claude-opus-4-1")["system"]
+    body = google(ask(response_format=form, tools=(LOOK,)), "gemini-2.5-flash")
+    assert '"n"' in body["systemInstruction"]["parts"][0]["text"]
+    assert "generationConfig" not in body
+
+
+SYSTEM = (say("system", "Be brief."), say("user", "hi"), say("assistant", "yes"), say("developer", "In French."))
+
+
+def test_system_messages() -> None:
+    assert [m["role"] for m in openai(ask(*SYSTEM))["messages"]] == ["system", "user", "assistant", "developer"]
+    assert [m["role"] for m in openai(ask(*SYSTEM), "llama3")["messages"]][-1] == "system"
+    assert anthropic(ask(*SYSTEM))["system"] == "Be brief."
+    assert anthropic(ask(*SYSTEM))["messages"][-1]["role"] == "user"
+    assert google(ask(*SYSTEM))["systemInstruction"] == {"parts": [{"text": "Be brief."}]}
+    assert google(ask(*SYSTEM))["contents"][-1] == {
+        "role": "user",
+        "parts": [{"text": "[System instruction]"}, {"text": "In French."}],
+    }
+
+
+def test_a_system_turn_stays_in_place_where_the_model_takes_one() -> None:
+    request = ask(say("user", "hi"), say("system", "In French."))
+    assert [m["role"] for m in anthropic(request, "claude-opus-4-8")["messages"]] == ["user", "system"]
+    assert [m["role"] for m in anthropic(request, "claude-haiku-4-5")["messages"]] == ["user"]
+
+
+TORN = ask(
+    say("user", "both"),
+    say("assistant", "Looking.", call("c1", "Oslo"), call("c2", "Rome")),
+    say("system", "Hurry."),
+    say("tool", result("gone", Text("old"))),
+    say("tool", result("c2", Text("25C"))),
+    say("user", "go on"),
+)
+"""Parallel calls of which one has no result, and a result without its call."""
+
+
+def test_torn_tool_history_at_openai() -> None:
+    messages = openai(TORN)["messages"]
+    assert [m["role"] for m in messages] == ["user", "assistant", "tool", "tool", "system", "user", "user"]
+    assert messages[2] == {
+        "role": "tool",
+        "tool_call_id": "c1",
+        "content": "Error:\nNo result: the call was interrupted.",
+    }
+    assert messages[3]["content"] == "25C"
+    assert messages[5]["content"][1]["text"] == "old"
+
+
+def test_torn_tool_history_at_anthropic() -> None:
+    messages = anthropic(TORN)["messages"]
+    assert [m["role"] for m in messages] == ["user", "assistant", "user"]
+    assert [b["type"] for b in messages[1]["content"]] == ["text", "tool_use", "tool_use"]
+    assert [b.get("tool_use_id") for b in messages[2]["content"]][:3] == ["c1", "c2", None]
+    assert messages[2]["content"][0]["is_error"] is True
+    assert messages[2]["content"][-1] == {"type": "text", "text": "go on"}
+
+
+def test_torn_tool_history_at_google() -> None:
+    contents = google(TORN)["contents"]
+    assert [c["role"] for c in contents] == ["user", "model", "user"]
+    assert contents[1]["parts"][1] == {
+        "functionCall": {"name": "look", "args": {"at": "Oslo"}, "id": "c1"},
+        "thoughtSignature": "skip_thought_signature_validator",
+    }
+    assert "thoughtSignature" not in contents[1]["parts"][2]
+    assert contents[2]["parts"][1]["functionResponse"] == {
+        "name": "look",
+        "response": {"output": "25C"},
+        "id": "c2",
+    }
+    assert "id" not in google(TORN, "gemini-2.5-flash")["contents"][1]["parts"][1]["functionCall"]
+
+
+def test_ids_that_come_again_or_collide_stay_apart() -> None:
+    history = (
+        say("user", "hi"),
+        say("assistant", call("a/b", "1"), call("a b", "2")),
+        say("tool", result("a b", Text("two")), result("a/b", Text("one"))),
+        say("assistant", call("a/b", "3")),
+        say("tool", result("a/b", Text("three"))),
+    )
+    messages = openai(ask(*history))["messages"]
+    asked = [c["id"] for m in messages for c in m.get("tool_calls", ())]
+    answered = {m["tool_call_id"]: m["content"] for m in messages if m["role"] == "tool"}
+    assert len(set(asked)) == 3
+    assert [answered[id] for id in asked] == ["one", "two", "three"]
+
+
+def test_parallel_calls_of_a_protocol_without_ids_pair_in_order() -> None:
+    history = (
+        say("user", "hi"),
+        say("assistant", call("", "Oslo"), call("", "Rome")),
+        say("tool", result("", Text("3C"), name="look"), result("", Text("25C"), name="look")),
+    )
+    messages = openai(ask(*history))["messages"]
+    assert [m["content"] for m in messages[2:]] == ["3C", "25C"]
+    assert len({m["tool_call_id"] for m in messages[2:]}) == 2
+
+
+ARGUMENTS: list[tuple[str, dict[str, Any]]] = [
+    ("", {}),
+    ("null", {}),
+    ('{"n": 12345678901234567890123}', {"n": 12345678901234567890123}),
+    ('{"city": "Os', {"invalid_json": '{"city": "Os'}),
+    ("[1]", {"input": [1]}),
+]
+
+
+@pytest.mark.parametrize(("written", "expected"), ARGUMENTS)
+def test_arguments_are_always_an_object(written: str, expected: dict[str, Any]) -> None:
+    request = ask(say("user", "hi"), say("assistant", ToolCall("1", "look", written)), say("tool", result("1")))
+    assert anthropic(request)["messages"][1]["content"][0]["input"] == expected
+    assert google(request)["contents"][1]["parts"][0]["functionCall"]["args"] == expected
+
+
+def test_thinking_goes_home_only() -> None:
+    request = ask(say("user", "hi"), say("assistant", CLAUDE_THOUGHT, Text("yes", opaque=(SIGNED,))), say("user", "so"))
+    assert anthropic(request)["messages"][1]["content"] == [
+        {"type": "thinking", "thinking": "hm", "signature": "sig"},
+        {"type": "text", "text": "yes"},
+    ]
+    assert anthropic(request, replay_thinking=False)["messages"][1]["content"] == [{"type": "text", "text": "yes"}]
+    assert google(request)["contents"][1]["parts"] == [{"text": "yes", "thoughtSignature": "c2ln"}]
+    assert openai(request)["messages"][1] == {"role": "assistant", "content": "yes"}
+
+
+def test_unsigned_and_redacted_thinking() -> None:
+    redacted = Thinking(opaque=(Opaque("anthropic", "redacted_thinking", "blob"),))
+    request = ask(say("user", "hi"), say("assistant", Thinking("cut"), redacted, "yes"), say("user", "so"))
+    blocks = anthropic(request)["messages"][1]["content"]
+    assert blocks == [{"type": "redacted_thinking", "data": "blob"}, {"type": "text", "text": "yes"}]
+
+
+def test_a_signed_call_keeps_its_signature() -> None:
+    request = ask(say("user", "hi"), say("assistant", call("c1", "Oslo", SIGNED)), say("tool", result()))
+    assert google(request)["contents"][1]["parts"][0]["thoughtSignature"] == "c2ln"
+    assert "c2ln" not in str(anthropic(request)) + str(openai(request))
+
+
+def test_manual_thinking_is_off_in_a_tool_turn_that_began_without_it() -> None:
+    begun = (say("user", "hi"), say("assistant", call()), say("tool", result()))
+    request = ask(*begun, reasoning=Reasoning("high"))
+    assert "thinking" not in anthropic(request, "claude-haiku-4-5")
+    thought = (say("user", "hi"), say("assistant", CLAUDE_THOUGHT, call()), say("tool", result()))
+    assert "thinking" in anthropic(ask(*thought, reasoning=Reasoning("high")), "claude-haiku-4-5")
+
+
+def test_a_prefill_where_the_model_takes_one() -> None:
+    request = ask(say("user", "hi"), say("assistant", "Sure, \n"))
+    assert anthropic(request, "claude-haiku-4-5")["messages"][-1]["content"][0]["text"] == "Sure,"
+    assert anthropic(request)["messages"][-1] == {
+        "role": "user",
+        "content": [{"type": "text", "text": "Continue."}],
+    }
+
+
+MEDIA: list[tuple[str, Part, Any, dict[str, Any]]] = [
+    (
+        "openai",
+        Image("image/png", data="aGk=", detail="high"),
+        openai,
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk=", "detail": "high"}},
+    ),
+    ("openai", SVG, openai, {"type": "text", "text": "[image not shown: image/svg+xml]"}),
+    (
+        "openai",
+        PDF,
+        openai,
+        {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,aGk="}},
+    ),
+    ("openai", WAV, openai, {"type": "input_audio", "input_audio": {"data": "aGk=", "format": "wav"}}),
+    (
+        "openai",
+        File(file_id="f1", file_provider="openai"),
+        openai,
+        {"type": "file", "file": {"file_id": "f1"}},
+    ),
+    (
+        "anthropic",
+        PNG,
+        anthropic,
+        {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "aGk="}},
+    ),
+    (
+        "anthropic",
+        Image(url="https://x.org/a.png"),
+        anthropic,
+        {"type": "image", "source": {"type": "url", "url": "https://x.org/a.png"}},
+    ),
+    (
+        "anthropic",
+        PDF,
+        anthropic,
+        {
+            "type": "document",
+            "source": {"type": "base64", "media_type": "application/pdf", "data": "aGk="},
+            "title": "a.pdf",
+        },
+    ),
+    (
+        "anthropic",
+        File("text/csv", "t.csv", data="YSxi"),
+        anthropic,
+        {
+            "type": "document",
+            "source": {"type": "text", "media_type": "text/plain", "data": "a,b"},
+            "title": "t.csv",
+        },
+    ),
+    ("anthropic", WAV, anthropic, {"type": "text", "text": "[audio not shown: audio/wav]"}),
+    (
+        "anthropic",
+        File(file_id="f1", file_provider="openai"),
+        anthropic,
+        {"type": "text", "text": "[file not shown: application/octet-stream]"},
+    ),
+    ("google", WAV, google, {"inlineData": {"mimeType": "audio/wav", "data": "aGk="}}),
+    (
+        "google",
+        Image(url="https://x.org/a.png"),
+        google,
+        {"fileData": {"mimeType": "image/png", "fileUri": "https://x.org/a.png"}},
+    ),
+]
+
+
+@pytest.mark.parametrize(("provider", "part", "encode", "expected"), MEDIA)
+def test_media(provider: str, part: Part, encode: Any, expected: dict[str, Any]) -> None:
+    body = encode(ask(say("user", "see", part)))
+    turn = body["contents" if provider == "google" else "messages"][0]
+    assert turn["parts" if provider == "google" else "content"][1] == expected
+
+
+def test_pictures_in_results() -> None:
+    request = ask(say("user", "hi"), say("assistant", call()), say("tool", result("c1", Text("here"), PNG)))
+    assert [m["role"] for m in openai(request)["messages"]] == ["user", "assistant", "tool", "user"]
+    assert anthropic(request)["messages"][2]["content"][0]["content"][1]["type"] == "image"
+    assert len(google(request)["contents"][2]["parts"][0]["functionResponse"]["parts"]) == 1
+    assert [p.keys() for p in google(request, "gemini-2.5-flash")["contents"][2]["parts"]] == [
+        {"functionResponse"},
+        {"inlineData"},
+    ]
+
+
+def test_failed_results_are_marked() -> None:
+    request = ask(say("user", "hi"), say("assistant", call()), say("tool", result(is_error=True)))
+    assert openai(request)["messages"][2]["content"] == "Error:\n3C"
+    assert anthropic(request)["messages"][2]["content"][0]["is_error"] is True
+    assert google(request)["contents"][2]["parts"][0]["functionResponse"]["response"] == {"error": "3C"}
+
+
+def test_refusals() -> None:
+    request = ask(say("user", "hi"), say("assistant", Refusal("I cannot.")), say("user", "why"))
+    assert openai(request)["messages"][1] == {"role": "assistant", "content": None, "refusal": "I cannot."}
+    assert openai(request, "llama3")["messages"][1] == {"role": "assistant", "content": "I cannot."}
+    assert anthropic(request)["messages"][1]["content"] == [{"type": "text", "text": "I cannot."}]
+
+
+def test_speakers() -> None:
+    request = ask(say("user", "tea", name="ann"), say("user", "coffee", name="Bob B."))
+    assert openai(request)["messages"][0] == {"role": "user", "content": "tea", "name": "ann"}
+    assert openai(request)["messages"][1]["content"][0]["text"] == "Bob B.:"
+    assert [b["text"] for b in anthropic(request)["messages"][0]["content"]] == ["ann:", "tea", "Bob B.:", "coffee"]
+
+
+def test_cache_marks() -> None:
+    marked = [Text(str(n), cache="1h" if n % 2 else "5m") for n in range(7)]
+    request = ask(say("system", Text("s", cache="1h")), say("user", *marked), tools=(LOOK,))
+    body = anthropic(request)
+    blocks = body["system"] + body["messages"][0]["content"]
+    assert [(b["text"], b["cache_control"].get("ttl")) for b in blocks if "cache_control" in b] == [
+        ("s", "1h"),
+        ("4", None),
+        ("5", None),
+        ("6", None),
+    ]
+    breakpoints = [p for p in openai(request, "gpt-5.6-sol")["messages"][1]["content"] if len(p) > 2]
+    assert [p["text"] for p in breakpoints] == ["4", "5", "6"]
+    assert "cache" not in str(openai(request)) + str(google(request))
