@@ -1,0 +1,1 @@
+"""One machine's whole stack: embedded PostgreSQL and Valkey, the sandbox, Ray and the gateway."""

@@ -1,0 +1,275 @@
+"""From a request to what shall be sent for it: routes, keys, rules, behaviour, answer, bill."""
+
+import functools
+import hashlib
+import os
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import orjson
+
+from deployments.sandbox import anthropic, google, openai, responses
+from deployments.sandbox.answers import compose
+from deployments.sandbox.behaviour import NORMAL, Behaviour, Failures, requested
+from deployments.sandbox.billing import Bill
+from deployments.sandbox.exchange import Dialect, Ids, Json, Prompt, Provider, Rejected, Request, Script, Wire
+from deployments.sandbox.meter import Endpoint, Meter
+from deployments.sandbox.tokens import count
+from models.chat import Usage
+
+WIRES: dict[Provider, Wire] = {"openai": openai, "anthropic": anthropic, "google": google}
+
+_FAILURES = {
+    400: "The request was refused.",
+    401: "Invalid authentication credentials.",
+    403: "Permission denied.",
+    404: "Not found.",
+    413: "Request too large.",
+    422: "Unprocessable request.",
+    429: "Rate limit reached. Please try again later.",
+    500: "The server had an error while processing your request.",
+    502: "Bad gateway.",
+    503: "The service is unavailable.",
+    504: "The request timed out.",
+    529: "Overloaded.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """An endpoint of a provider: exactly one of the three functions is set."""
+
+    provider: Provider
+    endpoint: Endpoint
+    generate: Dialect | None = None
+    embed: Callable[[Json, str], tuple[Json, str, list[str]]] | None = None
+    tell: Callable[[Json, str], Json] | None = None
+    streams: bool = False
+    """Streams whatever the body says."""
+
+
+_ROUTES = {
+    ("POST", "/v1/chat/completions"): Route("openai", "chat", generate=openai),
+    ("POST", "/v1/responses"): Route("openai", "responses", generate=responses),
+    ("POST", "/v1/embeddings"): Route("openai", "embeddings", embed=openai.embeddings),
+    ("POST", "/v1/messages"): Route("anthropic", "messages", generate=anthropic),
+    ("POST", "/v1/messages/count_tokens"): Route("anthropic", "count_tokens", tell=anthropic.count_tokens),
+}
+_METHODS = {
+    "generateContent": Route("google", "generate", generate=google),
+    "streamGenerateContent": Route("google", "generate", generate=google, streams=True),
+    "countTokens": Route("google", "count_tokens", tell=google.count_tokens),
+    "embedContent": Route("google", "embeddings", embed=google.embed),
+    "batchEmbedContents": Route("google", "embeddings", embed=google.embed_batch),
+}
+_LISTS: dict[Provider, Route] = {
+    "openai": Route("openai", "models", tell=openai.models),
+    "anthropic": Route("anthropic", "models", tell=anthropic.models),
+    "google": Route("google", "models", tell=google.models),
+}
+
+
+@dataclass(slots=True, kw_only=True)
+class Plan:
+    """What the server does: after `delay_s`, send `body` or play `script`, or fail the connection."""
+
+    status: int = 200
+    headers: bytes = b""
+    body: bytes = b""
+    script: Script | None = None
+    behaviour: Behaviour = NORMAL
+    bill: Bill | None = None
+
+
+class Service:
+    def __init__(self, meter: Meter) -> None:
+        self.open_connections = 0
+        self.open_streams = 0
+        self._meter = meter
+        self._failures = Failures()
+        self._state: dict[Provider, str] = {}
+        self._counts: Counter[str] = Counter()
+        self._run = os.urandom(4).hex()
+        self._calls = 0
+
+    def plan(self, request: Request) -> Plan:
+        """Never raises for what a client sends."""
+        path = request.path
+        if path == "/healthz" or path.startswith("/sandbox/"):
+            return self._own(request)
+        self._calls += 1
+        ids = Ids(f"{self._run}{self._calls:012x}", _seed(request.body), int(time.time()))
+        found = resolve(request)
+        if found is None:
+            self._counts["unknown 404"] += 1
+            return Plan(
+                status=404, body=b'{"error":{"message":"The sandbox has no such path.","type":"not_found"}}'
+            )
+        route, model = found
+        wire = WIRES[route.provider]
+        plan = Plan()
+        try:
+            self._fill(plan, request, route, model, ids)
+        except Rejected as error:
+            plan.status = error.status
+            plan.body = wire.error_body(error, f"req_{ids.call}", plan.behaviour.retry_after)
+        plan.headers += wire.REQUEST_ID_HEADER + b": req_" + ids.call.encode() + b"\r\n"
+        self._counts[f"{route.provider} {route.endpoint} {plan.status}"] += 1
+        return plan
+
+    def too_large(self, request: Request) -> Plan:
+        found = resolve(request)
+        wire = WIRES[found[0].provider if found else "openai"]
+        return Plan(status=413, body=wire.error_body(Rejected(_FAILURES[413], status=413), "req_0", None))
+
+    def _fill(self, plan: Plan, request: Request, route: Route, model: str, ids: Ids) -> None:
+        _authenticate(request, route.provider)
+        body = _json(request) if request.method == "POST" else {}
+        if route.generate is not None:
+            prompt = route.generate.read(body, model)
+            prompt.stream = prompt.stream or route.streams
+            plan.behaviour = self._behaviour(request, route, prompt.user_text)
+            self._generate(plan, request, route, prompt, ids)
+        elif route.embed is not None:
+            answer, model, texts = route.embed(body, model)
+            plan.behaviour = self._behaviour(request, route, texts[-1])
+            usage = Usage(input=sum(map(count, texts)))
+            plan.bill = Bill(self._meter, request, route.provider, route.endpoint, model, ids.call, usage)
+            self._fail(plan)
+            plan.body = orjson.dumps(answer)
+        elif route.tell is not None:
+            plan.behaviour = self._behaviour(request, route, "")
+            self._fail(plan)
+            plan.body = orjson.dumps(route.tell(body, model))
+
+    def _generate(self, plan: Plan, request: Request, route: Route, prompt: Prompt, ids: Ids) -> None:
+        assert route.generate is not None
+        behaviour = plan.behaviour
+        answer = compose(prompt, behaviour, ids)
+        plan.bill = Bill(
+            self._meter, request, route.provider, route.endpoint, prompt.model, ids.call, answer.usage
+        )
+        self._fail(plan)
+        if not prompt.stream:
+            made = orjson.dumps(route.generate.whole(prompt, answer, ids, behaviour.usage))
+            plan.body = b"<html>simulated garbage</html>" if behaviour.garbage == "1" else made
+            return
+        plan.script = route.generate.script(prompt, answer, ids, behaviour.usage)
+        plan.bill.streams(hidden=plan.script.hidden, in_full=route.provider == "google")
+        if route.provider == "google" and "alt=sse" not in request.query:
+            plan.script = google.as_array(plan.script)
+
+    def _behaviour(self, request: Request, route: Route, text: str) -> Behaviour:
+        return requested(text, request.header(b"x-sandbox"), self._state.get(route.provider, ""))
+
+    def _fail(self, plan: Plan) -> None:
+        """Raises the failure that the behaviour wants; a failed call is billed only if it says so."""
+        behaviour = plan.behaviour
+        failure = self._failures.due(behaviour)
+        if failure is None:
+            if behaviour.fail is not None:
+                plan.behaviour = behaviour.succeeding()
+            return
+        if behaviour.billed != "1":
+            plan.bill = None
+        if failure in ("timeout", "reset"):
+            return
+        status = int(failure)
+        if plan.bill is not None:
+            plan.bill.record(status=status, completed=False)
+        if behaviour.retry_after is not None:
+            plan.headers += f"retry-after: {behaviour.retry_after:g}\r\n".encode()
+        raise Rejected(f"{_FAILURES[status]} (simulated)", status=status)
+
+    def _own(self, request: Request) -> Plan:
+        if request.path == "/healthz":
+            return Plan(body=b'{"status":"ok","simulated":true}')
+        if request.path == "/sandbox/stats" and request.method == "GET":
+            return Plan(body=orjson.dumps(self._stats()))
+        if request.path == "/sandbox/state" and request.method == "GET":
+            return Plan(body=orjson.dumps(self._state))
+        if request.path == "/sandbox/state" and request.method == "PUT":
+            return self._set_state(request)
+        return Plan(status=404, body=b'{"error":"not found"}')
+
+    def _set_state(self, request: Request) -> Plan:
+        """`{"openai": "fail=503", "google": ""}`: for every call of the provider until it is set anew."""
+        try:
+            given = _json(request)
+            if given.keys() - WIRES.keys():
+                raise Rejected(f"providers are: {', '.join(WIRES)}")
+            for pairs in given.values():
+                requested("", state=str(pairs))
+        except Rejected as error:
+            return Plan(status=400, body=orjson.dumps({"error": error.message}))
+        for provider, pairs in given.items():
+            self._state[provider] = str(pairs)  # type: ignore[index]  # keys() was checked
+        return Plan(body=orjson.dumps(self._state))
+
+    def _stats(self) -> Json:
+        return {
+            "requests": self._calls,
+            "billed": self._meter.calls,
+            "open_connections": self.open_connections,
+            "open_streams": self.open_streams,
+            "answers": dict(sorted(self._counts.items())),
+        }
+
+
+def resolve(request: Request) -> tuple[Route, str] | None:
+    """The route and the model that the path names. The provider's name may stand before any path."""
+    hint: Provider = "openai"
+    if b"x-goog-api-key" in request.headers:
+        hint = "google"
+    elif b"anthropic-version" in request.headers:
+        hint = "anthropic"
+    return _resolve(request.method, request.path, hint)
+
+
+@functools.lru_cache(maxsize=1024)
+def _resolve(method: str, path: str, hint: Provider) -> tuple[Route, str] | None:
+    prefix: Provider | None = next((name for name in WIRES if path.startswith(f"/{name}/")), None)
+    if prefix is not None:
+        path = path[len(prefix) + 1 :]
+    route = _ROUTES.get((method, path))
+    if route is None and path.startswith(("/v1/models", "/v1beta/models", "/v1alpha/models")):
+        return _model_route(method, path, prefix, hint)
+    if route is None or prefix not in (None, route.provider):
+        return None
+    return route, ""
+
+
+def _model_route(method: str, path: str, prefix: Provider | None, hint: Provider) -> tuple[Route, str] | None:
+    model, _, verb = path.partition("/models")[2].removeprefix("/").partition(":")
+    if verb:
+        route = _METHODS.get(verb) if method == "POST" and prefix in (None, "google") else None
+        return None if route is None else (route, model)
+    if method != "GET" or model:
+        return None
+    if prefix is None:
+        prefix = hint if path.startswith("/v1/") else "google"
+    return _LISTS[prefix], ""
+
+
+def _authenticate(request: Request, provider: Provider) -> None:
+    key = WIRES[provider].authenticated(request)
+    if not key or key.startswith("invalid"):
+        raise Rejected("Incorrect or missing API key (simulated).", status=401)
+    if provider == "anthropic" and b"anthropic-version" not in request.headers:
+        raise Rejected("anthropic-version: header is required")
+
+
+def _json(request: Request) -> Json:
+    try:
+        body = orjson.loads(request.body)
+    except orjson.JSONDecodeError as error:
+        raise Rejected(f"We could not parse the JSON body of your request: {error}") from None
+    if not isinstance(body, dict):
+        raise Rejected("The body of the request must be a JSON object.")
+    return body
+
+
+def _seed(body: bytes) -> int:
+    return int.from_bytes(hashlib.blake2b(body, digest_size=8).digest())

@@ -1,0 +1,1 @@
+"""The benchmark kit: `python -m tests.bench` prints a table of goal, figure and verdict."""

@@ -1,0 +1,114 @@
+"""PostgreSQL dies in the middle: nothing acknowledged is lost, nobody is let in, and it heals by itself."""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import psycopg
+import pytest
+
+from models.errors import Overloaded
+from models.identity import Authenticator, KeyRing, PostgresKeyStore
+from models.ledger import PostgresUsageStore, UsageRecord
+from models.store import Database
+from tests.services.conftest import Server
+
+PEPPER = bytes(32)
+
+
+@pytest.fixture
+def killable(server: Server) -> Iterator[Server]:
+    yield server
+    server.stop()
+    server.start()
+
+
+def _record(number: int) -> UsageRecord:
+    return UsageRecord(
+        request_id="req",
+        attempt=number,
+        model_id="m",
+        provider="p",
+        endpoint="/",
+        status="completed",
+        response_time_ms=1,
+        created_at=datetime(2026, 11, 23, tzinfo=UTC),
+    )
+
+
+async def test_a_dropped_connection_is_replaced_unnoticed(url: str) -> None:
+    database = Database(url, max_size=3)
+    store = PostgresUsageStore(database)
+    await asyncio.gather(*(store.record_many([_record(n)]) for n in range(10)))
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        await connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'polyvox'"
+        )
+    await asyncio.gather(*(store.record_many([_record(n)]) for n in range(10, 20)))
+    assert len(await store.of_request("req")) == 20
+    await database.close()
+
+
+async def test_what_was_acknowledged_survives_a_kill(url: str, killable: Server) -> None:
+    database = Database(url, max_size=4, acquire_timeout_s=0.5)
+    store = PostgresUsageStore(database)
+    acknowledged: set[int] = set()
+    enough = asyncio.Event()
+
+    async def record(first: int) -> None:
+        for number in range(first, first + 10_000):
+            await store.record_many([_record(number)])
+            acknowledged.add(number)
+            if len(acknowledged) >= 100:
+                enough.set()
+
+    writers = [asyncio.create_task(record(first)) for first in range(0, 40_000, 10_000)]
+    await enough.wait()
+    killable.kill()
+    outcomes = await asyncio.gather(*writers, return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {Overloaded}
+    killable.start()
+    kept = {record.attempt for record in await store.of_request("req")}
+    assert acknowledged <= kept
+    await store.record_many([_record(50_000)])
+    await database.close()
+
+
+async def test_nobody_is_let_in_while_it_is_away(url: str, killable: Server) -> None:
+    database = Database(url, acquire_timeout_s=0.5)
+    keys = PostgresKeyStore(database)
+    ring = KeyRing(keys, PEPPER)
+    known, unknown = (await ring.create_key("u")).key, (await ring.create_key("u")).key
+    authenticator = Authenticator(keys, PEPPER)
+    principal = await authenticator.authenticate(known)
+    killable.kill()
+    with pytest.raises(Overloaded):
+        await authenticator.authenticate(unknown)
+    assert await authenticator.authenticate(known) == principal
+    killable.start()
+    assert (await authenticator.authenticate(unknown)).user_id == principal.user_id
+    await database.close()
+
+
+async def test_a_statement_that_takes_too_long_is_ended(url: str) -> None:
+    database = Database(url, statement_timeout_s=0.1)
+
+    async def wait(connection: psycopg.AsyncConnection) -> None:
+        await connection.execute("SELECT pg_sleep(60)")
+
+    with pytest.raises(Overloaded):
+        await database.run(wait)
+    await database.close()
+
+
+async def test_a_database_that_is_not_there_is_refused_in_time() -> None:
+    database = Database("postgresql://nobody@127.0.0.1:1/nothing", acquire_timeout_s=0.2)
+
+    async def nothing(connection: psycopg.AsyncConnection) -> None:
+        await connection.execute("SELECT 1")
+
+    with pytest.raises(Overloaded):
+        await database.run(nothing)
+    await database.close()
+    with pytest.raises(Overloaded):
+        await database.run(nothing)
