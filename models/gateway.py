@@ -7,6 +7,7 @@ Everything that does I/O is a port; nothing here knows of HTTP, Ray or a provide
 
 import asyncio
 import contextvars
+import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
@@ -28,6 +29,8 @@ from models.ledger.usage import Status
 from models.ports import ContextEngine, CostLedger, Providers, Router
 from models.providers.call import ProviderCall
 from models.routing import Plan
+
+log = logging.getLogger(__name__)
 
 Chunks = AsyncGenerator[list[Chunk], None]
 
@@ -175,10 +178,16 @@ class Gateway:
 
     def _record_later(self, record: UsageRecord) -> None:
         """Record in a task of its own: the request it belongs to may be cancelled already."""
-        work = self._ledger.record(record)
+        work = self._record(record)
         task = asyncio.get_running_loop().create_task(work, context=contextvars.Context())
         self._afterwards.add(task)
         task.add_done_callback(self._afterwards.discard)
+
+    async def _record(self, record: UsageRecord) -> None:
+        try:
+            await self._ledger.record(record)
+        except PolyvoxError as error:
+            log.error("usage of %s attempt %d is lost: %s", record.request_id, record.attempt, error)
 
 
 def _nobody(plan: Plan) -> PolyvoxError:

@@ -1,8 +1,9 @@
 """The processes of an instance: started with its mark in their environment, found and ended by it.
 
 The mark is inherited, so it reaches what a child starts in sessions of its own: Ray's daemons and workers,
-and HAProxy. No list of process ids has to survive a crash. PostgreSQL's backends write their titles over
-their environment; those of a postmaster that is gone are found by the directory they work in.
+and HAProxy. No list of process ids has to survive a crash. Some programs write a title over their
+environment: Ray's agents are found by the session that they share with those that do not, PostgreSQL's
+backends by the directory that they work in.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,22 +98,28 @@ async def stop(process: asyncio.subprocess.Process, stop_signal: signal.Signals,
 
 def members(home: Home, roles: Iterable[Role] | None = None) -> list[tuple[psutil.Process, str]]:
     """Every living process of the instance, with its role; never the caller or what started it."""
-    wanted = None if roles is None else set(roles)
+    seen = list(_all_processes(home))
     spared = _caller_and_ancestors()
-    cluster = str(data_root(home, Account.for_servers()) / "postgres")
+    sessions = {session: role for _process, session, role in seen if role and session != os.getsid(0)}
     found = []
-    for process in psutil.process_iter():
-        # A process may end, or belong to somebody else, between being listed and being read.
-        with suppress(psutil.Error, OSError):
-            role = None if process.pid in spared else _role(process, home.instance, cluster)
-            if role is not None and (wanted is None or role in wanted):
-                found.append((process, role))
+    for process, session, own_role in seen:
+        role = own_role or sessions.get(session)
+        if role and process.pid not in spared and (roles is None or role in roles):
+            found.append((process, role))
     return found
 
 
+def _all_processes(home: Home) -> Iterator[tuple[psutil.Process, int, str | None]]:
+    """What runs on this machine: session and, where it can be read, role in this instance."""
+    cluster = str(data_root(home, Account.for_servers()) / "postgres")
+    for process in psutil.process_iter():
+        # A process may end, or belong to somebody else, between being listed and being read.
+        with suppress(psutil.Error, OSError):
+            if process.status() != psutil.STATUS_ZOMBIE:
+                yield process, os.getsid(process.pid), _role(process, home.instance, cluster)
+
+
 def _role(process: psutil.Process, instance: str, cluster: str) -> str | None:
-    if process.status() == psutil.STATUS_ZOMBIE:
-        return None
     if process.name() == "postgres" and process.cwd() == cluster:
         return "postgres"
     environ = process.environ()

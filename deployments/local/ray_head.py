@@ -24,8 +24,15 @@ _DAEMON_DIED = 1
 _DEPLOY_FAILED = 3
 
 
+class HeadNode(Node):
+    """A head node with the daemons that Serve needs and no others."""
+
+    def start_api_server(self, *, include_dashboard: bool | None, raise_on_failure: bool) -> None:
+        """Not started: it would serve the dashboard's interface, and is waited for two seconds at each start."""
+
+
 def start_node(temp_dir: str) -> Node:
-    """A head node with the daemons that Serve needs: no autoscaler, no log monitor, no dashboard."""
+    """The node on 127.0.0.1: no autoscaler, no log monitor, no dashboard."""
     parameters = RayParams(
         node_ip_address="127.0.0.1",
         gcs_server_port=0,
@@ -36,7 +43,7 @@ def start_node(temp_dir: str) -> Node:
         include_log_monitor=False,
         no_monitor=True,
     )
-    return Node(parameters, head=True, shutdown_at_exit=True, spawn_reaper=False)
+    return HeadNode(parameters, head=True, shutdown_at_exit=True, spawn_reaper=False)
 
 
 def read_config(path: Path, *, host: str, port: int) -> dict[str, Any]:

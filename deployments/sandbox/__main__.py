@@ -42,7 +42,7 @@ async def _serve(bound: socket.socket, meter_file: Path | None, *, ready: str) -
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    # What a call leaves behind is freed by reference counts; frequent collections would only walk held streams.
+    # Reference counts free what a call leaves; frequent collections would only walk held streams.
     gc.set_threshold(50_000, 50, 100)
     meter = Meter(meter_file)
     server = Server(Service(meter))

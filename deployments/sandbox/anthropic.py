@@ -92,6 +92,7 @@ def script(prompt: Prompt, answer: Answer, ids: Ids, usage: str | None) -> Scrip
         error=lambda: _event(
             "error", error={"type": "overloaded_error", "message": "Overloaded (simulated)"}
         ),
+        garbage=b'event: content_block_delta\ndata: {"broken": \n\n',
         hidden=max(0, answer.usage.output - count),
     )
 

@@ -99,7 +99,8 @@ class Script:
     tail: Callable[[], bytes]
     error: Callable[[], bytes]
     """The provider's in-stream error event."""
-    garbage: bytes = b'data: {"broken": \n\n'
+    garbage: bytes
+    """An event that cannot be read."""
     hidden: int = 0
     """Output tokens that no frame shows."""
     content_type: bytes = b"text/event-stream"
@@ -107,7 +108,7 @@ class Script:
 
 @dataclass(slots=True)
 class Ids:
-    """Names of one answer: `call` differs for each call, `seed` depends on the request alone."""
+    """Names of one answer: `call` differs for each call, `seed` depends on what is asked alone."""
 
     call: str
     seed: int

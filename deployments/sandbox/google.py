@@ -127,6 +127,7 @@ def script(prompt: Prompt, answer: Answer, ids: Ids, usage: str | None) -> Scrip
         count=len(thoughts) + len(pieces) + len(answer.calls),
         tail=lambda: _event(last),
         error=lambda: b"data: " + error_body(_OVERLOADED, "", None) + b"\r\n\r\n",
+        garbage=b'data: {"broken": \n\n',
         hidden=0,
     )
 

@@ -90,6 +90,7 @@ def script(prompt: Prompt, answer: Answer, ids: Ids, usage: str | None) -> Scrip
         count=count,
         tail=lambda: tail + b"data: [DONE]\n\n",
         error=lambda: b"data: " + error_body(_IN_STREAM, "", None) + b"\n\n",
+        garbage=b'data: {"broken": \n\n',
         hidden=answer.usage.output - count,
     )
 

@@ -53,6 +53,7 @@ def script(prompt: Prompt, answer: Answer, ids: Ids, usage: str | None) -> Scrip
         count=count + len(shown),
         tail=tail,
         error=error,
+        garbage=b'event: response.output_text.delta\ndata: {"broken": \n\n',
         hidden=answer.usage.output - count - len(shown),
     )
 

@@ -100,7 +100,7 @@ class Service:
         if path == "/healthz" or path.startswith("/sandbox/"):
             return self._own(request)
         self._calls += 1
-        ids = Ids(f"{self._run}{self._calls:012x}", _seed(request.body), int(time.time()))
+        ids = Ids(f"{self._run}{self._calls:012x}", 0, int(time.time()))
         found = resolve(request)
         if found is None:
             self._counts["unknown 404"] += 1
@@ -147,6 +147,7 @@ class Service:
     def _generate(self, plan: Plan, request: Request, route: Route, prompt: Prompt, ids: Ids) -> None:
         assert route.generate is not None
         behaviour = plan.behaviour
+        ids.seed = _seed(prompt)
         answer = compose(prompt, behaviour, ids)
         plan.bill = Bill(
             self._meter, request, route.provider, route.endpoint, prompt.model, ids.call, answer.usage
@@ -271,5 +272,7 @@ def _json(request: Request) -> Json:
     return body
 
 
-def _seed(body: bytes) -> int:
-    return int.from_bytes(hashlib.blake2b(body, digest_size=8).digest())
+def _seed(prompt: Prompt) -> int:
+    """The same whether the answer is streamed or not; another one with every turn that is added."""
+    asked = f"{prompt.model}\0{prompt.input_tokens}\0{prompt.user_text}"
+    return int.from_bytes(hashlib.blake2b(asked.encode("utf-8", "surrogatepass"), digest_size=8).digest())

@@ -64,4 +64,4 @@ class _Slices(Collection[str]):
         return (self._text[i : i + BYTES_PER_TOKEN] for i in range(0, len(self._text), BYTES_PER_TOKEN))
 
     def __contains__(self, piece: object) -> bool:
-        return piece in iter(self)
+        return any(piece == each for each in self)

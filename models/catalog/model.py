@@ -62,8 +62,14 @@ class Price(Struct, frozen=True, kw_only=True):
         A service tier that lists no rates for a size at which the standard ones change is unknown there:
         the smaller size's rates would be too low.
         """
-        above = max(r.above for r in self.rates if r.service == "standard" and r.above <= total_input)
-        return next((r for r in self.rates if r.service == service and r.above == above), None)
+        above = 0
+        for rates in self.rates:
+            if rates.service == "standard" and above < rates.above < total_input:
+                above = rates.above
+        for rates in self.rates:
+            if rates.above == above and rates.service == service:
+                return rates
+        return None
 
 
 class Model(Struct, frozen=True, kw_only=True):

@@ -35,10 +35,11 @@ def cost(usage: Usage, price: Price, *, service_tier: str = "standard", batch: b
     Raises UnknownPrice where the price lists no such tier at this size.
     """
     service = "batch" if batch else _service(service_tier)
-    rates = price.rates_for(service, total_input=usage.total_input)
+    total_input = usage.total_input
+    rates = price.rates_for(service, total_input=total_input)
     if rates is None:
         raise UnknownPrice(
-            f"{price.model_id} has no {service[:40]!r} price for {usage.total_input} input tokens.",
+            f"{price.model_id} has no {service[:40]!r} price for {total_input} input tokens.",
             model=price.model_id,
         )
     return _cost(usage, rates, estimated=usage.estimated)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Struct
 
 from models.chat import (
     ChatResponse,
@@ -112,7 +112,7 @@ class _Event(Struct, frozen=True):
     content_block: _Block | None = None
     message: _Message | None = None
     usage: _Usage | None = None
-    error: Raw | None = None
+    error: Any = None
 
 
 _events = msgspec.json.Decoder(_Event)

@@ -5,11 +5,11 @@ end mark: `finishReason` ends it and the last `usageMetadata` counts.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Struct
 
 from models.chat import (
     ChatResponse,
@@ -47,6 +47,7 @@ _BROKEN = frozenset(
         "OTHER",
     )
 )
+"""The model broke its own protocol: another attempt may fare better."""
 
 
 class _Camel(Struct, frozen=True, rename="camel"):
@@ -128,7 +129,7 @@ class _Body(_Camel, frozen=True):
     usage_metadata: _Usage | None = None
     model_version: str = ""
     response_id: str = ""
-    error: Raw | None = None
+    error: Any = None
 
 
 _events = msgspec.json.Decoder(_Body | list[_Body])
@@ -140,10 +141,10 @@ def decode(body: dict[str, Any], *, tool_names: Mapping[str, str] | None = None)
         answer = msgspec.convert(body, _Body)
     except msgspec.ValidationError as error:
         raise garbled(str(error), provider=PROVIDER) from None
-    candidate = next(iter(answer.candidates or ()), None)
+    candidate = answer.candidates[0] if answer.candidates else None
     reason = _end(answer, candidate)
-    if reason is None:
-        raise garbled("the answer has no finishReason", provider=PROVIDER, model=answer.model_version)
+    if reason is None or reason in _BROKEN:
+        raise garbled(f"the answer has finishReason {reason}", provider=PROVIDER, model=answer.model_version)
     parts = _parts(candidate, answer.response_id, tool_names or {}) if candidate else []
     return ChatResponse(
         id=answer.response_id,
@@ -183,9 +184,11 @@ class StreamDecoder:
             got = _events.decode(data)
         except (msgspec.DecodeError, ValueError) as error:
             raise self._garbled(str(error)) from None
+        chunks: list[Chunk] = []
         # An error may come as a list of one.
-        answers = got if isinstance(got, list) else (got,)
-        return [chunk for answer in answers for chunk in self._answer(answer, data)]
+        for answer in got if isinstance(got, list) else (got,):
+            self._add(answer, data, chunks)
+        return chunks
 
     def finish(self) -> list[Chunk]:
         """Call at the end of the stream; raises ProviderGarbled if the answer had not ended."""
@@ -196,30 +199,34 @@ class StreamDecoder:
         self._finished = True
         return [Finished(_finish(self._reason, calls=self._calls > 0), _normal(self._usage))]
 
-    def _answer(self, answer: _Body, data: bytes) -> Iterator[Chunk]:
+    def _add(self, answer: _Body, data: bytes, chunks: list[Chunk]) -> None:
         if answer.error is not None:
             raise stream_error(data, provider=self._provider, model=self._model)
         if not self._started:
             self._started, self._id = True, answer.response_id
-            yield Started(answer.response_id, answer.model_version)
+            chunks.append(Started(answer.response_id, answer.model_version))
         if answer.usage_metadata is not None:
             self._usage = answer.usage_metadata
-        candidate = next(iter(answer.candidates or ()), None)
+        candidate = answer.candidates[0] if answer.candidates else None
         if candidate is not None:
             for part in candidate.parts:
-                yield from self._part(part)
-            yield from map(CitationDelta, candidate.citations)
+                self._add_part(part, chunks)
+            if candidate.grounding_metadata is not None:
+                chunks += map(CitationDelta, candidate.citations)
         self._reason = _end(answer, candidate) or self._reason
+        if self._reason in _BROKEN:
+            raise self._garbled(f"the answer has finishReason {self._reason}")
 
-    def _part(self, part: _Part) -> Iterator[Chunk]:
+    def _add_part(self, part: _Part, chunks: list[Chunk]) -> None:
         if part.function_call is not None:
             call = _tool_call(part.function_call, part.opaque, self._id, self._calls, self._names)
-            yield ToolCallStarted(self._calls, call.id, call.name, call.arguments, call.opaque)
+            chunks.append(ToolCallStarted(self._calls, call.id, call.name, call.arguments, call.opaque))
             self._calls += 1
             return
         if part.text or (part.text is not None and part.thought_signature):
-            yield ThinkingDelta(part.text) if part.thought else TextDelta(part.text)
-        yield from map(OpaqueDelta, part.opaque)
+            chunks.append(ThinkingDelta(part.text) if part.thought else TextDelta(part.text))
+        if part.thought_signature:
+            chunks += map(OpaqueDelta, part.opaque)
 
     def _garbled(self, what: str) -> ProviderGarbled:
         return garbled(what, provider=self._provider, model=self._model)
@@ -254,11 +261,10 @@ def _tool_call(
 
 
 def _end(answer: _Body, candidate: _Candidate | None) -> str | None:
-    """Why the answer ended, once it has; raises where the model broke its own protocol."""
-    blocked = answer.prompt_feedback.block_reason if answer.prompt_feedback else None
-    reason = (candidate.finish_reason if candidate else None) or blocked
-    if reason in _BROKEN and not (blocked and not candidate):
-        raise garbled(f"finishReason {reason}", provider=PROVIDER, model=answer.model_version)
+    """Why the answer ended, once it has."""
+    if candidate is None and answer.prompt_feedback and answer.prompt_feedback.block_reason:
+        return "BLOCKED"
+    reason = candidate.finish_reason if candidate else None
     return None if reason == "FINISH_REASON_UNSPECIFIED" else reason
 
 

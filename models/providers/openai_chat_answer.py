@@ -125,7 +125,7 @@ class _Event(Struct, frozen=True):
     model: str = ""
     usage: _Usage | None = None
     service_tier: str | None = None
-    error: msgspec.Raw | None = None
+    error: Any = None
 
 
 _events = msgspec.json.Decoder(_Event)

@@ -5,6 +5,7 @@ goal, figure and verdict. The status is 1 where a goal is missed; with `--quick`
 """
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -42,6 +43,7 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> int:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
     chosen = arguments()
     scale = QUICK if chosen.quick else FULL
     sections = frozenset(SECTIONS if chosen.section == "all" else (cast(Section, chosen.section),))
@@ -63,6 +65,8 @@ def main() -> int:
     for name, measured in results.items():
         if measured.problem:
             print(f"{name}: {measured.problem}")
+    if warning := report.warning(busy_share):
+        print(warning)
     print("; ".join(f"{name}: {value}" for name, value in about.items()))
     print(f"report: {report.write_json(_DIRECTORY, rows, results, about)}")
     return goals.status(rows, quick=chosen.quick)

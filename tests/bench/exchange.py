@@ -26,10 +26,13 @@ class Pacing:
     rate: float | None = None
     """Chunks a second; None means as fast as it can."""
     delay_s: float = 0.0
+    faults: str = ""
+    """Further keys of the upstream's directive."""
 
     def directive(self) -> str:
         rate = "" if self.rate is None else f" rate={self.rate:g}"
-        return f"[[sandbox: tokens={self.tokens}{rate} delay={self.delay_s:g}]]"
+        faults = f" {self.faults}" if self.faults else ""
+        return f"[[sandbox: tokens={self.tokens}{rate} delay={self.delay_s:g}{faults}]]"
 
 
 UNPACED = Pacing(tokens=34)

@@ -99,7 +99,8 @@ def paced_streams(subject: Subject, scale: Scale, level: int) -> Streams:
         spread_s=level / _STARTS_PER_S,
         deadline_s=level / _STARTS_PER_S + scale.stream_s * 2 + 5,
     )
-    return summarise(Generator(plan).result(), level=level, tokens=tokens, stall_s=STALL_S)
+    with Generator(plan) as generator:
+        return summarise(generator.result(), level=level, tokens=tokens, stall_s=STALL_S)
 
 
 def held_streams(subject: Subject, scale: Scale) -> Held:
@@ -115,12 +116,13 @@ def held_streams(subject: Subject, scale: Scale) -> Held:
     )
     before = rss_of(_GATEWAY, subject.census())
     most, replicas = before, 0
-    generator = Generator(plan)
-    while generator.is_running():
-        time.sleep(1)
-        census = subject.census()
-        most = max(most, rss_of(_GATEWAY, census))
-        replicas = max(replicas, sum(usage.role == _GATEWAY for usage in census.values()))
+    with Generator(plan) as generator:
+        while generator.is_running():
+            time.sleep(1)
+            census = subject.census()
+            most = max(most, rss_of(_GATEWAY, census))
+            replicas = max(replicas, sum(usage.role == _GATEWAY for usage in census.values()))
+        load = generator.result()
     stall_s = scale.held_interval_s + 1
-    streams = summarise(generator.result(), level=scale.held, tokens=scale.held_tokens, stall_s=stall_s)
+    streams = summarise(load, level=scale.held, tokens=scale.held_tokens, stall_s=stall_s)
     return Held(streams, (most - before) / 1024 / scale.held, replicas)

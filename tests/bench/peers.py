@@ -59,7 +59,7 @@ def litellm(upstream: str, directory: Path) -> Iterator[Subject]:
     with running(command, ready_url=ready_url, log=log, environment=environment) as pid:
         headers = {"Authorization": f"Bearer {key}"}
         target = Target("LiteLLM", f"http://127.0.0.1:{port}/v1", MODEL, headers)
-        yield Subject(target, lambda: census_of_tree(pid))
+        yield Subject(target, lambda: census_of_tree(pid, role="litellm"))
 
 
 @contextmanager
@@ -84,7 +84,7 @@ def portkey(upstream: str, directory: Path) -> Iterator[Subject]:
             "x-portkey-custom-host": upstream,
         }
         target = Target("Portkey", f"http://127.0.0.1:{port}/v1", MODEL, headers)
-        yield Subject(target, lambda: census_of_tree(pid))
+        yield Subject(target, lambda: census_of_tree(pid, role="portkey"))
 
 
 PEERS: dict[str, Callable[[str, Path], AbstractContextManager[Subject]]] = {

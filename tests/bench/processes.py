@@ -5,7 +5,7 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from deployments.local.home import Home
@@ -58,8 +58,9 @@ def census_of_instance(home: Home) -> Census:
     return _census(_descendants(set(_carrying(f"{INSTANCE}={home.instance}".encode()))))
 
 
-def census_of_tree(root: int) -> Census:
-    return _census(_descendants({root}))
+def census_of_tree(root: int, *, role: str) -> Census:
+    """A program and all it started, as one role."""
+    return {pid: replace(usage, role=role) for pid, usage in _census(_descendants({root})).items()}
 
 
 def cpu_by_role(before: Census, after: Census) -> dict[str, float]:

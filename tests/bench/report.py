@@ -15,6 +15,7 @@ from tests.bench.goals import Results, Row
 from tests.bench.programs import ROOT
 
 _MAX_CELL = 46
+_QUIET_SHARE = 0.1
 
 
 def conditions(*, busy_share: float, peers: Sequence[str]) -> dict[str, str]:
@@ -31,6 +32,12 @@ def conditions(*, busy_share: float, peers: Sequence[str]) -> dict[str, str]:
         **({"peers": ", ".join(peers)} if peers else {}),
         "load and upstream": "on the same cores",
     }
+
+
+def warning(busy_share: float) -> str | None:
+    if busy_share <= _QUIET_SHARE:
+        return None
+    return f"The machine was {busy_share:.0%} busy before the run: these figures are not this code's."
 
 
 def table(rows: Sequence[Row], others: Sequence[str]) -> str:

@@ -2,13 +2,16 @@
 
 It stands in for the sandbox where the kit itself is under test: `python -m tests.bench.scripted --port N`.
 `gap_at=K gap=S` pauses S seconds before chunk K; `die_after=K` closes the socket there; `error_after=K` sends
-an error event; `comments=1` fills pauses with keep-alive comments; `split=1` sends each event in two pieces.
+an error event; `comments=1` fills pauses with keep-alive comments; `split=1` sends each event in two pieces;
+`refuse=1` answers 503.
 """
 
 import argparse
 import asyncio
 import json
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import cast
 
 import httptools
@@ -50,6 +53,7 @@ _ROLE = _delta(role="assistant", content="")
 _CHUNK = _delta(content=" word")
 _LAST = _delta("stop") + _event(choices=[], usage=_USAGE) + b"data: [DONE]\n\n"
 _ERROR = b'data: {"error":{"message":"scripted","type":"server_error"}}\n\n'
+_REFUSAL = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy"
 _STREAM_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
@@ -58,6 +62,7 @@ class _Connection(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._body = bytearray()
         self._streaming: asyncio.Task[None] | None = None
+        self.closed = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -65,6 +70,10 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, _exc: Exception | None) -> None:
         if self._streaming is not None:
             self._streaming.cancel()
+        self.closed.set()
+
+    def abort(self) -> None:
+        self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         self._parser.feed_data(data)
@@ -80,7 +89,9 @@ class _Connection(asyncio.Protocol):
         found = _DIRECTIVE.search(body)
         pairs = (pair.split("=") for pair in found[1].decode().split()) if found else ()
         script = {name: float(value) for name, value in pairs}
-        if b'"stream": true' in body or b'"stream":true' in body:
+        if "refuse" in script:
+            self._transport.write(_REFUSAL)
+        elif b'"stream": true' in body or b'"stream":true' in body:
             self._streaming = asyncio.create_task(self._stream(script))
         else:
             self._transport.write(_ANSWER)
@@ -120,12 +131,29 @@ class _Connection(asyncio.Protocol):
                 self._transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
 
 
-async def listen(port: int = 0) -> asyncio.Server:
-    return await asyncio.get_running_loop().create_server(_Connection, "127.0.0.1", port, backlog=4096)
+@asynccontextmanager
+async def listening(port: int = 0) -> AsyncIterator[asyncio.Server]:
+    connections: list[_Connection] = []
+
+    def accept() -> _Connection:
+        connections.append(_Connection())
+        return connections[-1]
+
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(accept, "127.0.0.1", port, backlog=4096)
+    try:
+        yield server
+    finally:
+        server.close()
+        for connection in connections:
+            connection.abort()
+        for connection in connections:
+            await connection.closed.wait()
 
 
 async def _serve(port: int) -> None:
-    await (await listen(port)).serve_forever()
+    async with listening(port) as server:
+        await server.serve_forever()
 
 
 if __name__ == "__main__":

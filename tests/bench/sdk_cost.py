@@ -107,7 +107,8 @@ class _Provider(asyncio.Protocol):
             self._answer(head, body)
 
     def _answer(self, head: bytes, body: bytes) -> None:
-        make, whole = _openai_event, _OPENAI
+        make: Callable[[str], dict[str, Any]] = _openai_event
+        whole: dict[str, Any] = _OPENAI
         if b"/messages" in head:
             make, whole = _anthropic_event, _ANTHROPIC
         elif b"generatecontent" in head:

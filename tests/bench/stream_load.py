@@ -14,6 +14,7 @@ import time
 from collections import deque
 from dataclasses import dataclass
 from time import monotonic, process_time
+from typing import Self
 
 import msgspec
 
@@ -67,12 +68,20 @@ class Generator:
     """The process that makes the load."""
 
     def __init__(self, plan: Plan) -> None:
-        self._output = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `result`)
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `__exit__`)
         command = [sys.executable, "-m", "tests.bench.stream_load"]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=self._output, cwd=ROOT)
         assert self._process.stdin is not None
         with self._process.stdin as stdin:
             stdin.write(msgspec.json.encode(plan))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._output.close()
 
     def is_running(self) -> bool:
         return self._process.poll() is None
@@ -81,9 +90,8 @@ class Generator:
         """Waits for the end of the run, which the plan's deadline bounds."""
         if self._process.wait() != 0:
             raise GeneratorFailed(f"the stream generator ended with status {self._process.returncode}")
-        with self._output as output:
-            output.seek(0)
-            return msgspec.json.decode(output.read(), type=StreamLoad)
+        self._output.seek(0)
+        return msgspec.json.decode(self._output.read(), type=StreamLoad)
 
 
 def load(plan: Plan) -> StreamLoad:

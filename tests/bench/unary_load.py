@@ -105,6 +105,9 @@ class _Caller:
         self._answered, self._sent = False, monotonic()
         self._socket.sendall(self._request)
 
+    def close(self) -> None:
+        self._socket.close()
+
     def receive(self) -> None:
         """Raises ConnectionError where the other side is gone: nothing is measured on after that."""
         data = self._socket.recv(65_536)
@@ -134,6 +137,9 @@ def load(plan: UnaryPlan) -> UnaryLoad:
         for descriptor, _ in poller.poll(0.1):
             by_descriptor[descriptor].receive()
     seconds = monotonic() - began
+    poller.close()
+    for caller in callers:
+        caller.close()
     latencies = sorted(latency for caller in callers for latency in caller.latencies)
     return UnaryLoad(
         requests=len(latencies),

@@ -2,17 +2,19 @@
 
 from typing import Any
 
+import anthropic
 import httpx2
-from anthropic import AnthropicError, AsyncAnthropic, AsyncStream
+from anthropic import AnthropicError, AsyncStream
 from anthropic._models import FinalRequestOptions
 
 from models.providers.clients.host import Host
 from models.providers.transport import RequestTemplates, ResponseBody, body_of, connect_timeout
 
 
-class _TemplatedAnthropic(AsyncAnthropic):
-    """The SDK's client with its requests built once. `_build_request` is the SDK's own, undocumented;
-    the contract tests compare the bytes sent with those of a plain `AsyncAnthropic`."""
+class AsyncAnthropic(anthropic.AsyncAnthropic):
+    """The SDK's client with requests built once. It keeps the SDK's class name, which is in the
+    `User-Agent`. `_build_request` is undocumented: the contract tests compare what is sent with what
+    a plain `AsyncAnthropic` sends."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -21,9 +23,7 @@ class _TemplatedAnthropic(AsyncAnthropic):
     def _build_request(self, options: FinalRequestOptions, *, retries_taken: int = 0) -> httpx2.Request:
         return self._request_templates.request(
             (options.method, options.url),
-            build=lambda: super(_TemplatedAnthropic, self)._build_request(
-                options, retries_taken=retries_taken
-            ),
+            build=lambda: super(AsyncAnthropic, self)._build_request(options, retries_taken=retries_taken),
             content=options.content,
             timeout=options.timeout,
         )
@@ -33,7 +33,7 @@ class AnthropicClient:
     errors: tuple[type[Exception], ...] = (AnthropicError, httpx2.HTTPError)
 
     def __init__(self, host: Host) -> None:
-        self._sdk = _TemplatedAnthropic(
+        self._sdk = AsyncAnthropic(
             api_key=host.key.get_secret_value(),
             base_url=host.base_url,
             max_retries=0,

@@ -3,16 +3,18 @@
 from typing import Any
 
 import httpx2
-from openai import AsyncOpenAI, AsyncStream, OpenAIError
+import openai
+from openai import AsyncStream, OpenAIError
 from openai._models import FinalRequestOptions
 
 from models.providers.clients.host import Host
 from models.providers.transport import RequestTemplates, ResponseBody, body_of, connect_timeout
 
 
-class _TemplatedOpenAI(AsyncOpenAI):
-    """The SDK's client with its requests built once. `_build_request` is the SDK's own, undocumented;
-    the contract tests compare the bytes sent with those of a plain `AsyncOpenAI`."""
+class AsyncOpenAI(openai.AsyncOpenAI):
+    """The SDK's client with requests built once. It keeps the SDK's class name, which is in the
+    `User-Agent`. `_build_request` is undocumented: the contract tests compare what is sent with what
+    a plain `AsyncOpenAI` sends."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -21,7 +23,7 @@ class _TemplatedOpenAI(AsyncOpenAI):
     def _build_request(self, options: FinalRequestOptions, *, retries_taken: int = 0) -> httpx2.Request:
         return self._request_templates.request(
             (options.method, options.url),
-            build=lambda: super(_TemplatedOpenAI, self)._build_request(options, retries_taken=retries_taken),
+            build=lambda: super(AsyncOpenAI, self)._build_request(options, retries_taken=retries_taken),
             content=options.content,
             timeout=options.timeout,
         )
@@ -31,7 +33,7 @@ class OpenAIClient:
     errors: tuple[type[Exception], ...] = (OpenAIError, httpx2.HTTPError)
 
     def __init__(self, host: Host) -> None:
-        self._sdk = _TemplatedOpenAI(
+        self._sdk = AsyncOpenAI(
             api_key=host.key.get_secret_value(),
             base_url=host.base_url,
             max_retries=0,

@@ -62,7 +62,9 @@ files = st.builds(
     file_provider=st.sampled_from(["", "openai", "anthropic", "google"]),
     cache=marks,
 )
-json_text = st.sampled_from(["", "null", "{}", '{"a": 123456789012345678901}', "[1]", '{"a', "NaN", '"\\ud800"'])
+json_text = st.sampled_from(
+    ["", "null", "{}", '{"a": 123456789012345678901}', "[1]", '{"a', "NaN", '"\\ud800"']
+)
 calls = st.builds(ToolCall, id=ids, name=names, arguments=json_text, opaque=artefacts)
 results = st.builds(
     ToolResult,
@@ -82,12 +84,16 @@ messages = st.builds(
     parts=st.lists(parts, max_size=4).map(tuple),
     name=st.sampled_from(["", "ann", "Ann B."]),
 )
-schemas = st.sampled_from([None, {}, {"type": "object", "properties": {"a": {"$ref": "#/$defs/a"}}}, {"type": 1}])
+schemas = st.sampled_from(
+    [None, {}, {"type": "object", "properties": {"a": {"$ref": "#/$defs/a"}}}, {"type": 1}]
+)
 requests = st.builds(
     ChatRequest,
     model=st.just("auto"),
     messages=st.lists(messages, max_size=8).map(tuple),
-    tools=st.lists(st.builds(Tool, name=names, parameters=schemas, strict=st.booleans()), max_size=2).map(tuple),
+    tools=st.lists(st.builds(Tool, name=names, parameters=schemas, strict=st.booleans()), max_size=2).map(
+        tuple
+    ),
     tool_choice=st.none() | st.builds(ToolChoice, mode=st.sampled_from(["auto", "none", "required"])),
     response_format=st.none()
     | st.builds(ResponseFormat, kind=st.sampled_from(["json_object", "json_schema"]), schema=schemas),
@@ -110,7 +116,9 @@ def test_openai(model: str, request: ChatRequest) -> None:
 
 @few
 @given(requests)
-@pytest.mark.parametrize("model", ["claude-3-5-haiku", "claude-sonnet-4-5", "claude-opus-4-8", "claude-opus-5-5"])
+@pytest.mark.parametrize(
+    "model", ["claude-3-5-haiku", "claude-sonnet-4-5", "claude-opus-4-8", "claude-opus-5-5"]
+)
 def test_anthropic(model: str, request: ChatRequest) -> None:
     profile = PROFILES.for_model("anthropic", model)
     body = anthropic_messages.encode(request, model=model, profile=profile, max_output_tokens=8_192)

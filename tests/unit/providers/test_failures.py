@@ -15,40 +15,47 @@ from models.errors import (
 )
 from models.providers.failures import error_from
 
+TOO_LONG = "The input token count (9) exceeds the maximum number of tokens"
+NO_CREDIT = "Your credit balance is too low"
+BOUND = "thinking is bound to a different conversation"
+BAD_KEY = {"status": "INVALID_ARGUMENT", "message": "x", "details": [{"reason": "API_KEY_INVALID"}]}
+PER_MINUTE = {"status": "RESOURCE_EXHAUSTED", "message": "You exceeded your current quota"}
+
 ANSWERS: list[tuple[int, Any, type[PolyvoxError], str | None]] = [
-    (400, {"error": {"message": "no", "code": "context_length_exceeded"}}, ContextLengthExceeded, "context_length_exceeded"),
-    (400, {"error": {"message": "maximum context length is 8192 tokens"}}, ContextLengthExceeded, None),
-    (400, {"error": {"type": "invalid_request_error", "message": "prompt is too long: 3 > 2"}}, ContextLengthExceeded, "invalid_request_error"),
-    (400, {"error": {"code": 400, "message": "The input token count (9) exceeds the maximum number of tokens", "status": "INVALID_ARGUMENT"}}, ContextLengthExceeded, "INVALID_ARGUMENT"),
-    (400, {"error": {"code": "content_policy_violation", "message": "unsafe"}}, ProviderRefused, "content_policy_violation"),
-    (400, {"error": {"message": "thinking is bound to a different conversation"}}, ProviderRefused, "thinking_bound"),
-    (400, {"error": {"status": "INVALID_ARGUMENT", "message": "x", "details": [{"reason": "API_KEY_INVALID"}]}}, ProviderAuthFailed, "INVALID_ARGUMENT"),
-    (400, {"error": {"message": "Your credit balance is too low"}}, ProviderAuthFailed, "insufficient_quota"),
-    (401, {"error": {"type": "authentication_error"}}, ProviderAuthFailed, "authentication_error"),
-    (402, {"error": {"type": "billing_error"}}, ProviderAuthFailed, "insufficient_quota"),
-    (403, {"error": {"status": "PERMISSION_DENIED"}}, ProviderAuthFailed, "PERMISSION_DENIED"),
-    (404, {"error": "model not found"}, ProviderRefused, None),
-    (408, {}, ProviderTimeout, None),
-    (413, {"error": {"type": "request_too_large"}}, ProviderRefused, "request_too_large"),
-    (429, {"error": {"type": "rate_limit_error"}}, ProviderRateLimited, "rate_limit_error"),
-    (429, {"error": {"code": "insufficient_quota"}}, ProviderAuthFailed, "insufficient_quota"),
-    (429, [{"error": {"status": "RESOURCE_EXHAUSTED", "message": "You exceeded your current quota"}}], ProviderRateLimited, "RESOURCE_EXHAUSTED"),
-    (500, {"error": {"type": "api_error"}}, ProviderUnavailable, "api_error"),
-    (502, "<html>bad gateway</html>", ProviderUnavailable, None),
-    (503, {"error": {"status": "UNAVAILABLE"}}, ProviderOverloaded, "UNAVAILABLE"),
-    (504, {}, ProviderTimeout, None),
-    (529, {"error": {"type": "overloaded_error"}}, ProviderOverloaded, "overloaded_error"),
-]  # fmt: skip
+    (400, {"code": "context_length_exceeded"}, ContextLengthExceeded, "context_length_exceeded"),
+    (400, {"message": "maximum context length is 8192 tokens"}, ContextLengthExceeded, None),
+    (400, {"type": "t", "message": "prompt is too long: 3 > 2"}, ContextLengthExceeded, "t"),
+    (400, {"code": 400, "message": TOO_LONG, "status": "S"}, ContextLengthExceeded, "S"),
+    (400, {"code": "content_policy_violation"}, ProviderRefused, "content_policy_violation"),
+    (400, {"message": BOUND}, ProviderRefused, "thinking_bound"),
+    (400, BAD_KEY, ProviderAuthFailed, "INVALID_ARGUMENT"),
+    (400, {"message": NO_CREDIT}, ProviderAuthFailed, "insufficient_quota"),
+    (401, {"type": "authentication_error"}, ProviderAuthFailed, "authentication_error"),
+    (402, {"type": "billing_error"}, ProviderAuthFailed, "insufficient_quota"),
+    (403, {"status": "PERMISSION_DENIED"}, ProviderAuthFailed, "PERMISSION_DENIED"),
+    (404, "model not found", ProviderRefused, None),
+    (408, None, ProviderTimeout, None),
+    (413, {"type": "request_too_large"}, ProviderRefused, "request_too_large"),
+    (429, {"type": "rate_limit_error"}, ProviderRateLimited, "rate_limit_error"),
+    (429, {"code": "insufficient_quota"}, ProviderAuthFailed, "insufficient_quota"),
+    (429, PER_MINUTE, ProviderRateLimited, "RESOURCE_EXHAUSTED"),
+    (500, {"type": "api_error"}, ProviderUnavailable, "api_error"),
+    (503, {"status": "UNAVAILABLE"}, ProviderOverloaded, "UNAVAILABLE"),
+    (504, None, ProviderTimeout, None),
+    (529, {"type": "overloaded_error"}, ProviderOverloaded, "overloaded_error"),
+]
 
 
-@pytest.mark.parametrize(("status", "body", "kind", "code"), ANSWERS)
-def test_an_error_answer(status: int, body: Any, kind: type[PolyvoxError], code: str | None) -> None:
-    error = error_from(status, json.dumps(body).encode(), {}, provider="p", model="m")
+@pytest.mark.parametrize(("status", "said", "kind", "code"), ANSWERS)
+def test_an_error_answer(status: int, said: Any, kind: type[PolyvoxError], code: str | None) -> None:
+    error = error_from(status, json.dumps({"error": said}).encode(), {}, provider="p", model="m")
     assert type(error) is kind
     assert (error.provider, error.model, error.status, error.provider_code) == ("p", "m", status, code)
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'{"error": 7}', b"\xff", b'{"error": {"message": 7}}'])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b"null", b'{"error": 7}', b"\xff", b'{"error": {"message": 7}}']
+)
 def test_a_body_of_any_kind_is_an_error_still(body: bytes) -> None:
     assert type(error_from(500, body, {}, provider="p", model="m")) is ProviderUnavailable
 

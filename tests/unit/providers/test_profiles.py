@@ -21,7 +21,11 @@ ACCEPTED: list[tuple[WireProvider, str, dict[str, object]]] = [
     ("anthropic", "claude-opus-4-8", {"mid_system": True, "binds_thinking": False}),
     ("anthropic", "claude-sonnet-5", {"mid_system": False, "forced_tools": True, "binds_thinking": False}),
     ("anthropic", "claude-opus-5-5", {"forced_tools": False, "binds_thinking": True, "always_reasons": True}),
-    ("anthropic", "claude-haiku-5-5", {"forced_tools": True, "binds_thinking": True, "always_reasons": False}),
+    (
+        "anthropic",
+        "claude-haiku-5-5",
+        {"forced_tools": True, "binds_thinking": True, "always_reasons": False},
+    ),
     ("google", "gemini-2.0-flash", {"structured": "subset", "reasoning": "none"}),
     ("google", "gemini-2.5-pro", {"budget_min": 128, "signed_calls": False, "call_ids": False}),
     ("google", "gemini-3.5-flash", {"reasoning": "level", "signed_calls": True, "call_ids": True}),

@@ -11,7 +11,11 @@ SUBSET: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("numbers as enum", {"type": "integer", "enum": [1, 2]}, {"type": "string", "enum": ["1", "2"]}),
     ("exclusive limit", {"type": "integer", "exclusiveMinimum": 0}, {"type": "integer", "minimum": 1}),
     ("optional", {"anyOf": [{"type": "string"}, {"type": "null"}]}, {"type": "string", "nullable": True}),
-    ("oneOf", {"oneOf": [{"type": "string"}, {"type": "number"}]}, {"anyOf": [{"type": "string"}, {"type": "number"}]}),
+    (
+        "oneOf",
+        {"oneOf": [{"type": "string"}, {"type": "number"}]},
+        {"anyOf": [{"type": "string"}, {"type": "number"}]},
+    ),
     ("unknown key", {"type": "object", "additionalProperties": False, "$comment": "x"}, {"type": "object"}),
     ("unknown format", {"type": "string", "format": "uri"}, {"type": "string"}),
     (
@@ -33,7 +37,9 @@ SUBSET: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("schema", "expected"), [case[1:] for case in SUBSET], ids=[case[0] for case in SUBSET])
+@pytest.mark.parametrize(
+    ("schema", "expected"), [case[1:] for case in SUBSET], ids=[case[0] for case in SUBSET]
+)
 def test_openapi_subset(schema: dict[str, Any], expected: dict[str, Any]) -> None:
     assert openapi(schema) == expected
 

@@ -66,11 +66,13 @@ def anthropic_problems(body: Json, *, prefill: bool, mid_system: bool) -> Iterat
     ids: list[str] = []
     for at, message in enumerate(messages):
         role, blocks = message["role"], message["content"]
-        before = messages[at - 1] if at else {"role": "", "content": []}
+        before: Json = messages[at - 1] if at else {"role": "", "content": []}
         following = messages[at + 1]["role"] if at + 1 < len(messages) else ""
         if role == before["role"]:
             yield f"{at}: two {role} turns in a row"
-        if role == "system" and (not mid_system or before["role"] != "user" or following not in ("assistant", "")):
+        if role == "system" and (
+            not mid_system or before["role"] != "user" or following not in ("assistant", "")
+        ):
             yield f"{at}: a system turn out of place"
         if not blocks or {block["type"] for block in blocks} - _ANTHROPIC_BLOCKS[role]:
             yield f"{at}: blocks {[block['type'] for block in blocks]} in {role}"

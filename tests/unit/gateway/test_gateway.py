@@ -1,0 +1,264 @@
+"""The life of a request, over doubles of its ports."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from models.attempts import Caller
+from models.catalog import load_catalog
+from models.chat import (
+    ChatRequest,
+    ChatResponse,
+    Chunk,
+    Completed,
+    Finished,
+    Message,
+    Started,
+    Text,
+    TextDelta,
+    Usage,
+)
+from models.doubles import InMemoryLedger, Script, ScriptedProviders, UnchangedContext
+from models.errors import (
+    ContextLengthExceeded,
+    Overloaded,
+    PolyvoxError,
+    ProviderRateLimited,
+    ProviderRefused,
+    ProviderTimeout,
+    ProviderUnavailable,
+    ReplicaLost,
+    UnknownModel,
+)
+from models.gateway import Gateway, Reply, Timeouts
+from models.identity import Principal
+from models.providers.call import ProviderCall
+from models.routing.router import RuleRouter
+
+CATALOG = load_catalog()
+EVERY = frozenset(CATALOG.models)
+CALLER = Caller(Principal("k", "u", "t"), request_id="req_1", endpoint="/v1/chat/completions")
+MODEL = "gpt-5.4-mini"
+USAGE = Usage(input=100, cache_read=20, output=10, reasoning=4)
+
+
+def ask(text: str = "hi", *, model: str = MODEL, stream: bool = True, max_tokens: int | None = None) -> ChatRequest:
+    message = Message("user", (Text(text),))
+    return ChatRequest(model=model, messages=(message,), stream=stream, max_tokens=max_tokens)
+
+
+def streamed() -> Script:
+    yield [Started("id", "m"), TextDelta("Hel")]
+    yield [TextDelta("lo")]
+    yield [Finished("stop", USAGE)]
+
+
+def whole() -> Script:
+    yield [Completed(ChatResponse(id="i", model="m", parts=(Text("Hello"),), finish="stop", usage=USAGE))]
+
+
+class Stage:
+    def __init__(
+        self, script: Callable[[ProviderCall], Script], *, available: frozenset[str] = EVERY
+    ) -> None:
+        self.providers = ScriptedProviders(script)
+        self.ledger = InMemoryLedger()
+        self.gateway = Gateway(
+            catalog=CATALOG,
+            available=available,
+            providers=self.providers,
+            router=RuleRouter(CATALOG, available),
+            context=UnchangedContext(),
+            ledger=self.ledger,
+            timeouts=Timeouts(),
+        )
+
+    async def read(self, request: ChatRequest) -> tuple[Reply, list[Chunk]]:
+        reply = await self.gateway.chat(request, CALLER)
+        chunks = [chunk async for batch in reply.chunks for chunk in batch]
+        return reply, chunks
+
+    async def outcomes(self) -> list[tuple[str, str, int]]:
+        """Of every attempt: model, status, cost."""
+        await self.gateway.settle_all()
+        return [(r.model_id, r.status, r.cost_pico) for r in self.ledger.records]
+
+
+def failing_first(*errors: PolyvoxError) -> Callable[[ProviderCall], Script]:
+    left = list(errors)
+
+    def script(_: ProviderCall) -> Script:
+        if left:
+            yield left.pop(0)
+        yield from streamed()
+
+    return script
+
+
+async def test_chunks_come_as_the_provider_sends_them() -> None:
+    stage = Stage(lambda _: streamed())
+    _, chunks = await stage.read(ask())
+    assert chunks == [c for batch in streamed() if isinstance(batch, list) for c in batch]
+    call = stage.providers.calls[0]
+    assert (call.host, call.model, call.request_id) == ("openai", MODEL, "req_1")
+
+
+async def test_a_whole_answer_is_one_response() -> None:
+    stage = Stage(lambda _: whole())
+    reply = await stage.gateway.chat(ask(stream=False), CALLER)
+    assert (await reply.response()).parts == (Text("Hello"),)
+
+
+async def test_the_usage_is_recorded_before_the_last_chunk_is_handed_out() -> None:
+    stage = Stage(lambda _: streamed())
+    reply = await stage.gateway.chat(ask(), CALLER)
+    async for batch in reply.chunks:
+        ends = isinstance(batch[-1], Finished)
+        assert len(stage.ledger.records) == ends
+    record = stage.ledger.records[0]
+    assert (record.input_tokens, record.cache_read_tokens, record.output_tokens) == (100, 20, 10)
+    assert record.reasoning_tokens == 4
+    assert record.cost_pico == reply.cost_pico
+    assert (record.tenant_id, record.user_id, record.key_id) == ("t", "u", "k")
+    assert record.price_snapshot == CATALOG.snapshot
+
+
+async def test_the_cost_is_that_of_the_catalogue() -> None:
+    stage = Stage(lambda _: streamed())
+    reply, _ = await stage.read(ask())
+    rates = CATALOG.models[MODEL].prices[-1].rates_for("standard", total_input=120)
+    assert rates is not None
+    assert reply.cost_pico == 100 * rates.input + 20 * rates.cache_read + 10 * rates.output
+
+
+async def test_a_stream_that_is_left_hangs_up_and_is_charged_as_an_estimate() -> None:
+    stage = Stage(lambda _: streamed())
+    reply = await stage.gateway.chat(ask("x" * 300), CALLER)
+    await anext(reply.chunks)
+    await reply.chunks.aclose()
+    assert stage.providers.left == stage.providers.calls
+    [(model, status, cost)] = await stage.outcomes()
+    assert (model, status) == (MODEL, "cancelled")
+    assert cost > 0
+    assert stage.ledger.records[0].estimated
+
+
+async def test_a_call_cancelled_before_its_first_chunk_is_recorded() -> None:
+    class Silent(ScriptedProviders):
+        async def stream(self, call: ProviderCall):  # type: ignore[no-untyped-def]
+            await asyncio.Event().wait()
+            yield []
+
+    stage = Stage(lambda _: streamed())
+    stage.gateway._providers = Silent(lambda _: ())
+    task = asyncio.create_task(stage.gateway.chat(ask(), CALLER))
+    await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    [(_, status, cost)] = await stage.outcomes()
+    assert status == "cancelled"
+    assert cost > 0
+
+
+async def test_an_answer_without_usage_is_charged_as_an_estimate() -> None:
+    stage = Stage(lambda _: iter([[TextDelta("x" * 30), Finished("stop", Usage(estimated=True))]]))
+    reply, _ = await stage.read(ask("y" * 300))
+    record = stage.ledger.records[0]
+    assert record.estimated
+    assert record.output_tokens == 10
+    assert record.input_tokens >= 100
+    assert reply.cost_pico == record.cost_pico > 0
+
+
+async def test_an_error_after_the_first_chunk_is_raised_and_charged() -> None:
+    broken = ProviderUnavailable("cut", provider="openai")
+    stage = Stage(lambda _: iter([[TextDelta("Hello")], broken]))
+    reply = await stage.gateway.chat(ask(), CALLER)
+    assert await anext(reply.chunks) == [TextDelta("Hello")]
+    with pytest.raises(ProviderUnavailable):
+        await anext(reply.chunks)
+    [(_, status, cost)] = await stage.outcomes()
+    assert status == "failed"
+    assert cost > 0
+    assert stage.ledger.records[0].error_code == "provider_unavailable"
+
+
+@pytest.mark.parametrize(
+    ("error", "charged"),
+    [
+        (ProviderRateLimited("no", status=429), False),
+        (ProviderRefused("no", status=400), False),
+        (ProviderUnavailable("no connection", sent=False), False),
+        (ProviderTimeout("nothing came"), True),
+        (ReplicaLost("died"), True),
+    ],
+)
+async def test_a_failed_attempt_costs_nothing_only_if_the_provider_turned_it_down(
+    error: PolyvoxError, charged: bool
+) -> None:
+    stage = Stage(lambda _: iter([error]))
+    with pytest.raises(type(error)):
+        await stage.gateway.chat(ask(), CALLER)
+    outcomes = await stage.outcomes()
+    assert {status for _, status, _ in outcomes} == {"failed"}
+    assert all((cost > 0) is charged for _, _, cost in outcomes)
+
+
+async def test_a_named_model_is_tried_again_only_when_its_replica_died() -> None:
+    lost = Stage(failing_first(ReplicaLost("died")))
+    reply, _ = await lost.read(ask())
+    assert reply.attempts == 2
+    assert sorted(status for _, status, _ in await lost.outcomes()) == ["completed", "failed"]
+
+    limited = Stage(failing_first(ProviderRateLimited("slow down", retry_after_s=2)))
+    with pytest.raises(ProviderRateLimited):
+        await limited.gateway.chat(ask(), CALLER)
+    assert len(limited.providers.calls) == 1
+
+
+async def test_auto_walks_on_to_the_next_candidate() -> None:
+    stage = Stage(failing_first(ProviderRateLimited("slow down", status=429)))
+    reply, _ = await stage.read(ask(model="auto"))
+    first, second = (call.model for call in stage.providers.calls)
+    assert first != second
+    assert reply.model.wire_name == second
+    assert reply.plan is not None
+    assert [c.model_id for c in reply.plan.candidates][1] == reply.model.id
+
+
+async def test_what_the_provider_refuses_is_not_tried_elsewhere() -> None:
+    stage = Stage(failing_first(ProviderRefused("your request is wrong", status=400)))
+    with pytest.raises(ProviderRefused):
+        await stage.gateway.chat(ask(model="auto"), CALLER)
+    assert len(stage.providers.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("request_", "available", "error"),
+    [
+        (ask(model="gpt-17"), EVERY, UnknownModel),
+        (ask(model=MODEL), frozenset[str](), Overloaded),
+        (ask(model="auto"), frozenset[str](), Overloaded),
+        (ask("long " * 3_000_000, model="auto"), EVERY, ContextLengthExceeded),
+        (ask(model="auto", max_tokens=10**9), EVERY, ContextLengthExceeded),
+    ],
+)
+async def test_a_request_that_no_model_can_serve_calls_nobody(
+    request_: ChatRequest, available: frozenset[str], error: type[PolyvoxError]
+) -> None:
+    stage = Stage(lambda _: streamed(), available=available)
+    with pytest.raises(error):
+        await stage.gateway.chat(request_, CALLER)
+    assert stage.providers.calls == []
+
+
+async def test_without_the_ledger_an_answer_does_not_end_well() -> None:
+    stage = Stage(lambda _: streamed())
+    stage.ledger.away = Overloaded("the ledger is away")
+    reply = await stage.gateway.chat(ask(), CALLER)
+    with pytest.raises(Overloaded):
+        _ = [batch async for batch in reply.chunks]
+    stage.ledger.away = None
+
