@@ -3,8 +3,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
+INSTALL := $(PIP) install --no-deps --no-compile
 TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
-CODE := models deployments tests
+# Bytecode is written for what a start imports, and not for the 15,000 modules that pip would compile.
+WARM := ray.serve, ray.dashboard.agent, openai, anthropic, google.genai, psycopg, redis, granian, sentence_transformers
 
 .DEFAULT_GOAL := help
 .PHONY: help run setup test check fmt bench chaos lock down
@@ -49,9 +51,10 @@ $(STAMP): requirements.lock requirements-torch.lock pyproject.toml
 	test -n "$$python" || { echo "Python 3.11 or newer is needed: make setup PYTHON=/path/to/python3"; exit 1; }; \
 	test -x $(BIN)/python || { echo "environment in $(VENV) ($$($$python --version))"; $$python -m venv $(VENV); }; \
 	echo "dependencies from requirements.lock (some 500 MB)"; \
-	$(PIP) install --no-deps --require-hashes -r requirements.lock
+	$(INSTALL) --require-hashes -r requirements.lock
 	@$(MAKE) --no-print-directory torch TORCH=$(TORCH)
-	@$(PIP) install --no-deps --no-build-isolation -e .
+	@$(INSTALL) --no-build-isolation -e .
+	@$(BIN)/python -c 'import $(WARM)'
 	@touch $@
 
 # sentence-transformers needs torch. Plain pip takes a build with CUDA on Linux, 2.7 GB: only when asked to.
@@ -60,9 +63,9 @@ torch:
 ifeq ($(TORCH),cuda)
 	@echo "torch with CUDA (2.7 GB)"; $(PIP) install "$$(sed -n 's/^\(torch==[0-9.]*\).*/\1/p' requirements-torch.lock)"
 else
-	@$(PIP) install --no-deps --require-hashes -r requirements-torch.lock 2>/dev/null \
+	@$(INSTALL) --require-hashes -r requirements-torch.lock 2>/dev/null \
 	|| { echo "no CPU build of torch at hand whose hash is in the lock: taking PyTorch's own"; \
-	  $(PIP) install --no-deps --index-url $(TORCH_CPU_INDEX) \
+	  $(INSTALL) --index-url $(TORCH_CPU_INDEX) \
 	    "$$(sed -n 's/^\(torch==[0-9.]*\).*/\1/p' requirements-torch.lock)"; } \
 	|| { echo "no CPU build of torch can be reached; 'make setup TORCH=cuda' downloads 2.7 GB instead"; exit 1; }
 endif

@@ -14,6 +14,8 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 JSON: tuple[bytes, bytes] = (b"content-type", b"application/json")
 
+_CLOSE = (b"connection", b"close")
+
 EVENT_STREAM: Headers = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
@@ -34,6 +36,7 @@ class Exchange:
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.request_id = request_id
         self.started = False
+        self._body_is_read = self.method == "GET"
         self._receive = receive
         self._send = send
 
@@ -54,6 +57,7 @@ class Exchange:
                 raise _too_large(limit)
             parts.append(part)
             if not message.get("more_body", False):
+                self._body_is_read = True
                 return b"".join(parts) if len(parts) > 1 else part
 
     async def disconnected(self) -> None:
@@ -62,7 +66,9 @@ class Exchange:
             pass
 
     async def respond(self, status: int, body: bytes, headers: Headers = (JSON,)) -> None:
-        await self.start(status, (*headers, (b"content-length", str(len(body)).encode())))
+        close = () if self._body_is_read else (_CLOSE,)  # else the server would read on to the body's end
+        length = (b"content-length", str(len(body)).encode())
+        await self.start(status, (*headers, length, *close))
         await self._send({"type": "http.response.body", "body": body})
 
     async def start(self, status: int, headers: Headers) -> None:

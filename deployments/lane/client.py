@@ -10,7 +10,7 @@ import logging
 import random
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Collection, Coroutine
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any, Protocol
 
 from deployments.lane import frames
@@ -28,7 +28,12 @@ CONNECT_S = 5.0
 
 MAX_PAYLOAD_BYTES = 24 * 1024 * 1024
 
+SUSPICION_S = 0.5
+"""A replica just lost is not tried again for this long: Serve may not have noticed yet."""
+
 _CREDIT_BYTES = WINDOW_BYTES // 2
+_PIECE_BYTES = 8 * 1024
+_MEET_AGAIN_S = 0.05
 
 
 class Discovery(Protocol):
@@ -66,8 +71,10 @@ class Lane:
         self._ids = itertools.count(1)
         self._channels: dict[str, _Channel] = {}
         self._meeting: asyncio.Task[None] | None = None
+        self._suspects: dict[str, float] = {}
+        """Replicas just lost, and until when they are left alone, in the loop's time."""
         self._waiting: list[_Call] = []
-        """Requests from before any replica is known."""
+        """Requests that no known replica can take yet."""
         discovery.on_change(self._replicas_changed)
 
     async def call(self, method: str, payload: bytes, *, timeout_s: float) -> bytes:
@@ -127,7 +134,7 @@ class Lane:
 
     def _place(self, call: "_Call") -> None:
         """Put it on the least loaded replica that has not refused or lost it."""
-        for replica in self.discovery.replicas():
+        for replica in self._trusted():
             if replica not in self._channels:
                 self._channels[replica] = _Channel(self, replica)
         choices = [c for c in self._channels.values() if not c.draining and c.replica not in call.tried]
@@ -138,18 +145,27 @@ class Lane:
             call.finish(call.refusal)
         else:
             self._waiting.append(call)
-            if self._meeting is None or self._meeting.done():
+            if self._meeting is None:
                 self._meeting = start(self._meet())
 
+    def _trusted(self) -> list[str]:
+        now = asyncio.get_running_loop().time()
+        self._suspects = {r: until for r, until in self._suspects.items() if until > now}
+        return [r for r in self.discovery.replicas() if r not in self._suspects]
+
     async def _meet(self) -> None:
-        """Learn of replicas by asking for any one's address, until one is known or nobody waits."""
-        while self._waiting and not self.discovery.replicas():
-            try:
-                async with asyncio.timeout(CONNECT_S):
-                    await self.discovery.address(None)
-            except (ReplicaLost, TimeoutError):
-                await asyncio.sleep(0.1)
-            self._waiting = [call for call in self._waiting if not call.ended]
+        """Wait for a replica to turn up, and ask for any one's address where none is known at all."""
+        try:
+            while self._waiting and not self._trusted():
+                if not self.discovery.replicas():
+                    with suppress(ReplicaLost, TimeoutError):
+                        async with asyncio.timeout(CONNECT_S):
+                            await self.discovery.address(None)
+                if not self._trusted():
+                    await asyncio.sleep(_MEET_AGAIN_S)
+                self._waiting = [call for call in self._waiting if not call.ended]
+        finally:
+            self._meeting = None
         self._place_waiting()
 
     def _place_waiting(self) -> None:
@@ -170,14 +186,18 @@ class Lane:
         """A replica is gone: what it had not begun to answer goes elsewhere, the rest fails."""
         if self._channels.get(channel.replica) is channel:
             del self._channels[channel.replica]
+        if not channel.draining:
+            self._suspects[channel.replica] = asyncio.get_running_loop().time() + SUSPICION_S
         for call in calls:
             call.channel = None
             call.tried.add(channel.replica)
-            if call.started or self._closed or call.losses >= self._retries:
-                call.finish(ReplicaLost(f"the replica of {self.name} that held the request is gone"))
-            else:
-                call.losses += 1
+            # What never left this side was not lost: placing it again is not trying it twice.
+            spared = not channel.connected and not self._closed
+            if spared or not (call.started or self._closed or call.losses >= self._retries):
+                call.losses += not spared
                 self._place(call)
+            else:
+                call.finish(ReplicaLost(f"the replica of {self.name} that held the request is gone"))
 
     def refused(self, call: "_Call", error: PolyvoxError) -> None:
         """All slots of a replica are taken: another may have one."""
@@ -208,9 +228,13 @@ class _Call:
         self.tried: set[str] = set()
 
     def read(self) -> list[bytes]:
-        items = list(self.items)
-        self.items.clear()
-        self.unread += sum(map(len, items))
+        """What has arrived, a bounded piece at a time: written out it may be many times as large."""
+        items = [self.items.popleft()]
+        size = len(items[0])
+        while self.items and size < _PIECE_BYTES:
+            size += len(self.items[0])
+            items.append(self.items.popleft())
+        self.unread += size
         if self.unread >= _CREDIT_BYTES and self.channel is not None:
             self.channel.put(Credit(self.id, self.unread))
             self.unread = 0
@@ -244,6 +268,10 @@ class _Channel:
         self._connection: Connection | None = None
         self._closed = asyncio.Event()
         self._life = start(self._live())
+
+    @property
+    def connected(self) -> bool:
+        return self._connection is not None
 
     def submit(self, call: _Call) -> None:
         call.channel = self

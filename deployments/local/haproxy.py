@@ -59,6 +59,7 @@ def _request_rules() -> list[str]:
     return [
         *(f"    http-request del-header {header}" for header in _SERVE_CONTROL_HEADERS),
         "    http-request set-header X-Forwarded-For %[src]",
+        "    http-request deny deny_status 404 if { path -i /-/routes }",
     ]
 
 

@@ -13,16 +13,20 @@ import os
 import secrets
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 UNIX_SOCKET_PATH_MAX = 107
 """Longest path of a UNIX socket on Linux, without the final NUL (man 7 unix)."""
+
+_LOOKERS_GONE_WITHIN_S = 0.3
+"""`holder()` takes the lock for a moment in order to see whether it is free."""
 
 _LONGEST_TAIL = max(
     len("/ray/session_2026-01-01_00-00-00_000000_1234567/sockets/plasma_store.1234567"),
@@ -102,29 +106,33 @@ class Home:
 
     def holder(self) -> int | None:
         """The process that runs this home now: it holds the lock, so the number cannot be a recycled one."""
-        try:
-            with (self.path / "lock").open("r") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except FileNotFoundError:
-            return None
-        except BlockingIOError:
-            with suppress(ValueError):
-                return int((self.path / "lock").read_text())
+        with suppress(FileNotFoundError, ValueError), (self.path / "lock").open("r") as file:
+            if not _try_lock(file):
+                return int(file.read())
         return None
 
     @contextmanager
     def locked(self) -> Iterator[None]:
         """One `up` per home at a time; the kernel drops the lock however the holder dies."""
         with (self.path / "lock").open("a+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.seek(0)
-                raise AlreadyRunning(int(file.read() or 0)) from None
+            deadline = time.monotonic() + _LOOKERS_GONE_WITHIN_S
+            while not _try_lock(file):
+                if time.monotonic() > deadline:
+                    file.seek(0)
+                    raise AlreadyRunning(int(file.read() or 0))
+                time.sleep(0.01)
             file.truncate(0)
             file.write(str(os.getpid()))
             file.flush()
             yield
+
+
+def _try_lock(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def own_directory(path: Path, mode: int = 0o711) -> Path:

@@ -136,9 +136,9 @@ class Postgres:
         try:
             async with await psycopg.AsyncConnection.connect(self.url, connect_timeout=2):
                 return True
-        except psycopg.errors.InvalidPassword:
-            raise ServiceFailed("PostgreSQL refuses the password of this home") from None
-        except psycopg.OperationalError as error:
+        except psycopg.OperationalError as error:  # no SQLSTATE comes with a refused connection
+            if "password authentication failed" in str(error):
+                raise ServiceFailed("PostgreSQL refuses the password of this home") from None
             if f'database "{DATABASE}" does not exist' not in str(error):
                 return False
         connection = await psycopg.AsyncConnection.connect(self._url("postgres"), autocommit=True)

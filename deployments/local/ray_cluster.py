@@ -20,8 +20,6 @@ from deployments.local.processes import Command
 from deployments.local.ray_environment import ray_environment
 from deployments.local.sandbox import with_repository
 
-_SESSIONS_KEPT = 2
-
 
 @dataclass(frozen=True, kw_only=True)
 class RayCluster:
@@ -83,7 +81,7 @@ def is_ready(port: int, path: str = "/readyz") -> int | None:
 
 
 def _forget_old_sessions(directory: Path) -> None:
-    """Ray keeps the logs of every start: the newest are enough."""
+    """Ray keeps the logs of every start: those of the last one are enough."""
     sessions = sorted(path for path in directory.glob("session_*") if not path.is_symlink())
-    for session in sessions[: -_SESSIONS_KEPT + 1 or None]:
+    for session in sessions[:-1]:
         shutil.rmtree(session, ignore_errors=True)

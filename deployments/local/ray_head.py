@@ -1,8 +1,7 @@
 """The child process that is the Ray head: starts the node, deploys the applications, watches the node.
 
 The node is started by Ray's own class and not by `ray start`, which would import Ray a second time. The
-applications are deployed the way `serve run` does it, without the dashboard's REST interface. Ends with
-status 1 when a daemon of the node died, and with 3 when an application cannot be deployed.
+applications are deployed without the dashboard's REST interface. Ends with status 1 when a daemon of the node died, and with 3 when an application cannot be deployed.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ class HeadNode(Node):
     """A head node with the daemons that Serve needs and no others."""
 
     def start_api_server(self, *, include_dashboard: bool | None, raise_on_failure: bool) -> None:
-        """Not started: it would serve the dashboard's interface, and is waited for two seconds at each start."""
+        """Left out: it serves the dashboard's interface, and each start would wait two seconds for it."""
 
 
 def start_node(temp_dir: str) -> Node:
@@ -54,17 +53,27 @@ def read_config(path: Path, *, host: str, port: int) -> dict[str, Any]:
 
 
 def deploy(config: dict[str, Any]) -> None:
-    """Hand the applications to Serve and wait for them. Raises RuntimeError where one cannot run."""
-    from ray.serve._private.api import serve_start
+    """Hand the applications to Serve and wait for them. Raises RuntimeError where one cannot run.
+
+    As `serve run` does it, but for one thing: the applications are built while the proxies start.
+    """
+    from ray.serve._private.api import _create_controller_and_proxy_refs
+    from ray.serve._private.client import ServeControllerClient
+    from ray.serve.config import ControllerOptions, gRPCOptions
     from ray.serve.schema import ServeDeploySchema
 
     schema = ServeDeploySchema.model_validate(config)
-    client = serve_start(
+    controller, proxies = _create_controller_and_proxy_refs(
         http_options=schema.http_options.model_dump(),
-        proxy_location=schema.proxy_location,
+        grpc_options=gRPCOptions(**schema.grpc_options.model_dump()),
         global_logging_config=schema.logging_config,
+        global_tracing_config=None,
+        controller_options=ControllerOptions(),
+        proxy_location=schema.proxy_location,
     )
+    client = ServeControllerClient(controller)
     client.deploy_apps(schema, _blocking=False)
+    ray.get(proxies)
     for application in schema.applications:
         client._wait_for_application_running(application.name)
 

@@ -38,7 +38,8 @@ class Stack:
         """Start, say so, and keep going until a signal. Whatever happens, nothing is left running."""
         ended = asyncio.Event()
         for number in _STOP_SIGNALS:
-            asyncio.get_running_loop().add_signal_handler(number, ended.set)
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup
+                asyncio.get_running_loop().add_signal_handler(number, ended.set)
         with self._home.locked():
             try:
                 await _first_of(self._live(), ended.wait())
@@ -100,6 +101,7 @@ class Stack:
 
     async def _stop(self) -> None:
         """The gateway first, with a moment for what is in flight; then what it stood on."""
+        self._say("ending")
         (self._home.path / STATE).unlink(missing_ok=True)
         await asyncio.to_thread(self._drain)
         await asyncio.to_thread(sweep, self._home, {"ray"}, grace_s=2.0)

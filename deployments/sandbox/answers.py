@@ -9,13 +9,14 @@ import orjson
 
 from deployments.sandbox import tokens
 from deployments.sandbox.behaviour import Behaviour, tools_asked, without_directives
-from deployments.sandbox.exchange import Answer, Call, Finish, Ids, Prompt, Tool
+from deployments.sandbox.exchange import Answer, Call, Finish, Ids, Prompt, Rejected, Tool
 from deployments.sandbox.schema import instance
 from models.chat import Usage
 
 QUOTE_MAX = 40
 RESULT_QUOTE_MAX = 120
 THOUGHTS_TOKENS = 24
+WIDTH_MAX = 4096
 
 _SENTENCES = (
     "Nothing here was thought by a model.",
@@ -132,6 +133,8 @@ def _cut(text: str, stop: tuple[str, ...], room: int | None) -> tuple[str, Finis
 
 def embedding(text: str, width: int, *, encoded: bool = False) -> list[float] | str:
     """A made-up unit vector, the same for the same text; base64 of little-endian float32 when `encoded`."""
+    if not 0 < width <= WIDTH_MAX:
+        raise Rejected(f"An embedding has 1 to {WIDTH_MAX} dimensions.")
     raw = hashlib.shake_128(text.encode()).digest(width)
     values = [byte - 127.5 for byte in raw]
     norm = math.sqrt(sum(value * value for value in values))

@@ -137,7 +137,9 @@ class Turns:
             self.texts.append(_result_text(block))
         elif kind == "thinking":
             self._thought(block, i, j, n)
-        elif kind != "redacted_thinking":
+        elif kind == "redacted_thinking" or _of_server_tool(kind):
+            self.texts.append(orjson.dumps(block).decode())
+        else:
             self.media += 1
         return ""
 
@@ -188,6 +190,8 @@ def check_manual_thinking(messages: list[Json]) -> None:
 
 def _check_block(block: Any, where: str, at: str) -> None:
     kind = block.get("type") if isinstance(block, dict) else None
+    if where == "assistant" and _of_server_tool(kind):
+        return
     if kind not in _ALLOWED[where]:
         if kind in _BLOCKS:
             raise Rejected(f"{at}: `{kind}` blocks are not permitted in `{where}` messages")
@@ -197,6 +201,11 @@ def _check_block(block: Any, where: str, at: str) -> None:
     check = _CHECKS.get(kind)
     if check is not None:
         check(block, at)
+
+
+def _of_server_tool(kind: str | None) -> bool:
+    """Blocks of the provider's own tools come back as they were; their inside is not checked."""
+    return kind == "server_tool_use" or (kind or "").endswith("_tool_result")
 
 
 def _check_text(block: Json, at: str) -> None:

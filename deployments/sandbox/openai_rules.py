@@ -42,7 +42,8 @@ def read_chat(body: Json) -> Prompt:
         transcript.add(message, f"messages[{i}]")
     transcript.end()
     _check_settings(body, model)
-    tools = read_tools([_function(tool, i) for i, tool in enumerate(body.get("tools") or [])])
+    offered = enumerate(body.get("tools") or [])
+    tools = read_tools([_function(tool, i) for i, tool in offered if tool.get("type") != "custom"])
     must_call, may_call = _choice(body, tools)
     texts = transcript.texts + [orjson.dumps(tool).decode() for tool in body.get("tools") or []]
     effort = body.get("reasoning_effort")
@@ -151,6 +152,9 @@ class _Transcript:
 
     def _call(self, call: Any, at: str) -> None:
         identifier, function = call.get("id"), call.get("function") or {}
+        if call.get("type") == "custom":
+            custom = call.get("custom") or {}
+            function = {"name": custom.get("name"), "arguments": custom.get("input")}
         check_call_id(identifier, f"{at}.tool_calls.id")
         if identifier in self._ids:
             raise Rejected(f"Duplicate value for 'tool_call_id': {identifier}", param=f"{at}.tool_calls")

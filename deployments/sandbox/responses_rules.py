@@ -25,7 +25,21 @@ _PARTS = {
     "developer": frozenset({"input_text"}),
     "assistant": frozenset({"output_text", "refusal"}),
 }
-_FOLLOWS_REASONING = frozenset({"message", "function_call", "reasoning"})
+_OF_BUILT_IN_TOOLS = frozenset(
+    {
+        "web_search_call",
+        "file_search_call",
+        "code_interpreter_call",
+        "image_generation_call",
+        "custom_tool_call",
+        "custom_tool_call_output",
+        "mcp_call",
+        "compaction",
+        "item_reference",
+    }
+)
+"""Items that come back as they were; their inside is not checked."""
+_FOLLOWS_REASONING = frozenset({"message", "function_call", "reasoning"}) | _OF_BUILT_IN_TOOLS
 
 
 def read_responses(body: Json) -> Prompt:
@@ -38,13 +52,13 @@ def read_responses(body: Json) -> Prompt:
         transcript.add(item, items[i + 1] if i + 1 < len(items) else None, f"input[{i}]")
     transcript.end()
     _check_settings(body, model)
-    functions = [_function(tool, i) for i, tool in enumerate(body.get("tools") or [])]
-    tools = read_tools(functions)
+    offered = body.get("tools") or []
+    tools = read_tools([_checked(tool, i) for i, tool in enumerate(offered) if tool["type"] == "function"])
     must_call, may_call = read_choice(body.get("tool_choice"), tools, named=lambda each: each.get("name", ""))
     texts = [
         body.get("instructions") or "",
         *transcript.texts,
-        *(orjson.dumps(each).decode() for each in functions),
+        *(orjson.dumps(each).decode() for each in offered),
     ]
     reasoning = body.get("reasoning") or {}
     form = (body.get("text") or {}).get("format")
@@ -98,6 +112,8 @@ class _Transcript:
             self._output(item, at)
         elif kind == "reasoning":
             self._reasoning(item, following, at)
+        elif kind in _OF_BUILT_IN_TOOLS:
+            self.texts.append(orjson.dumps(item).decode())
         else:
             raise Rejected(f"Invalid value: '{kind}'.", code="invalid_value", param=f"{at}.type")
 
@@ -172,9 +188,7 @@ class _Transcript:
         self.texts.append(thought)
 
 
-def _function(tool: Any, i: int) -> Json:
-    if not isinstance(tool, dict) or tool.get("type") != "function":
-        raise Rejected(f"Invalid value at 'tools[{i}].type'.", code="invalid_value", param=f"tools[{i}].type")
+def _checked(tool: Json, i: int) -> Json:
     if "function" in tool:
         raise Rejected(
             f"Unknown parameter: 'tools[{i}].function'.", code="unknown_parameter", param=f"tools[{i}]"

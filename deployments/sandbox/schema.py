@@ -12,6 +12,9 @@ from deployments.sandbox.exchange import Json
 DEPTH_MAX = 12
 """Below it optional properties and items are left out, so that recursive schemas end."""
 
+SIZE_MAX = 1000
+"""Of strings and arrays, whatever a schema demands."""
+
 _FORMATS = {
     "date": "2026-01-15",
     "time": "12:00:00Z",
@@ -109,7 +112,7 @@ def _object(schema: Json, root: Json, depth: int) -> Json:
 
 def _array(schema: Json, root: Json, name: str, depth: int) -> list[Any]:
     first = [_instance(each, root, name, depth + 1) for each in schema.get("prefixItems") or []]
-    least = int(schema.get("minItems") or 0)
+    least = min(int(schema.get("minItems") or 0), SIZE_MAX)
     wanted = max(least, 1 if depth < DEPTH_MAX and schema.get("maxItems") != 0 else 0)
     items = schema.get("items")
     more = max(0, wanted - len(first)) if items is not None else 0
@@ -121,7 +124,7 @@ def _array(schema: Json, root: Json, name: str, depth: int) -> list[Any]:
 
 def _string(schema: Json, name: str) -> str:
     text = _FORMATS.get(str(schema.get("format")), f"simulated {name}")
-    text = text.ljust(int(schema.get("minLength") or 0), "x")
+    text = text.ljust(min(int(schema.get("minLength") or 0), SIZE_MAX), "x")
     longest = schema.get("maxLength")
     return text if longest is None else text[: int(longest)]
 

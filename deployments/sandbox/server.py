@@ -78,7 +78,9 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade, _TooMuch):
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            if isinstance(error, httptools.HttpParserCallbackError) and not _is_too_much(error):
+                raise
             self._transport.write(
                 b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
             )
@@ -263,6 +265,10 @@ class _Open:
 
 class _TooMuch(Exception):
     """Headers or pipelined requests beyond what is sensible."""
+
+
+def _is_too_much(error: BaseException) -> bool:
+    return isinstance(error.__cause__ or error.__context__, _TooMuch)
 
 
 _STATUS_LINES = {each.value: f"HTTP/1.1 {each.value} {each.phrase}\r\n".encode() for each in HTTPStatus}

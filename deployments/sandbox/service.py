@@ -113,11 +113,19 @@ class Service:
         try:
             self._fill(plan, request, route, model, ids)
         except Rejected as error:
-            plan.status = error.status
-            plan.body = wire.error_body(error, f"req_{ids.call}", plan.behaviour.retry_after)
+            self._refuse(plan, wire, error, ids)
+        except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
+            # The rules read a body as if it had the right shape; one that has not breaks them anywhere.
+            self._refuse(plan, wire, Rejected(f"The request is malformed: {error!r}"), ids)
         plan.headers += wire.REQUEST_ID_HEADER + b": req_" + ids.call.encode() + b"\r\n"
         self._counts[f"{route.provider} {route.endpoint} {plan.status}"] += 1
         return plan
+
+    def _refuse(self, plan: Plan, wire: Wire, error: Rejected, ids: Ids) -> None:
+        plan.bill = None if plan.bill is None or not plan.bill.recorded else plan.bill
+        plan.script = None
+        plan.status = error.status
+        plan.body = wire.error_body(error, f"req_{ids.call}", plan.behaviour.retry_after)
 
     def too_large(self, request: Request) -> Plan:
         found = resolve(request)
@@ -275,4 +283,4 @@ def _json(request: Request) -> Json:
 def _seed(prompt: Prompt) -> int:
     """The same whether the answer is streamed or not; another one with every turn that is added."""
     asked = f"{prompt.model}\0{prompt.input_tokens}\0{prompt.user_text}"
-    return int.from_bytes(hashlib.blake2b(asked.encode("utf-8", "surrogatepass"), digest_size=8).digest())
+    return int.from_bytes(hashlib.blake2b(asked.encode(), digest_size=8).digest())

@@ -12,7 +12,7 @@ MEDIA_TOKENS = 256
 
 def size(text: str) -> int:
     """Bytes of UTF-8."""
-    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+    return len(text) if text.isascii() else len(text.encode())
 
 
 def of_bytes(n: int) -> int:

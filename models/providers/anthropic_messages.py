@@ -15,6 +15,7 @@ from models.chat import (
     Image,
     Message,
     Part,
+    Reasoning,
     Refusal,
     Text,
     Thinking,
@@ -39,8 +40,13 @@ _RESERVED = frozenset(
     ("model", "messages", "stream", "max_tokens", "service_tier", "speed", "inference_geo", "fallbacks")
 )
 _IMAGE_TYPES = ("image/jpeg", "image/png", "image/gif", "image/webp")
-_TIERS = {"auto": "auto", "priority": "auto", "default": "standard_only", "standard": "standard_only"}
-_TIERS["standard_only"] = "standard_only"
+_TIERS = {
+    "auto": "auto",
+    "priority": "auto",
+    "default": "standard_only",
+    "standard": "standard_only",
+    "standard_only": "standard_only",
+}
 _DEFAULT_MAX_TOKENS = 4_096
 
 
@@ -59,9 +65,10 @@ def encode(
     """
     history = request.messages if replay_thinking else _without_thinking(request.messages)
     talk = alternating(history, profile=profile)
+    ceiling = parameters.output_ceiling(request, max_output_tokens)
     body: Json = {
         "model": model,
-        "max_tokens": max(parameters.output_ceiling(request, max_output_tokens) or _DEFAULT_MAX_TOKENS, 1),
+        "max_tokens": _DEFAULT_MAX_TOKENS if ceiling is None else ceiling,
         "messages": _messages(talk, profile),
     }
     body |= parameters.sampling(request, profile)
@@ -79,9 +86,9 @@ def encode(
         body["metadata"] = {"user_id": request.end_user}
     if request.stream:
         body["stream"] = True
-    parameters.overlay(body, request.provider_options.get(PROVIDER, {}), reserved=_RESERVED)
-    _limit_cache(body, profile.cache_breakpoints)
-    return body
+    options = request.provider_options.get(PROVIDER, {})
+    _limit_cache(body, profile.cache_breakpoints - ("cache_control" in options))
+    return parameters.overlaid(body, options, reserved=_RESERVED)
 
 
 def _system(parts: tuple[Text, ...]) -> str | list[Json]:
@@ -138,14 +145,16 @@ def _thinking(part: Thinking) -> Json | None:
 
 def _result(result: ToolResult) -> Json:
     block: Json = {"type": "tool_result", "tool_use_id": result.call_id}
-    content = [_result_block(part) for part in result.parts]
+    # The one mark goes on the result itself: those inside count too.
+    mark = result.cache or next((part.cache for part in result.parts if part.cache), None)
+    content = [_result_block(replace(part, cache=None)) for part in result.parts]
     if len(content) == 1 and content[0].keys() == {"type", "text"}:
         block["content"] = content[0]["text"]
     elif content:
         block["content"] = content
     if result.is_error:
         block["is_error"] = True
-    return _marked(block, result.cache)
+    return _marked(block, mark)
 
 
 def _result_block(part: Text | Image | File) -> Json:
@@ -232,36 +241,41 @@ def _add_format(body: Json, request: ChatRequest, profile: Profile) -> tuple[Tex
 
 
 def _add_thinking(body: Json, request: ChatRequest, profile: Profile) -> None:
+    """Source: Anthropic extended and adaptive thinking guides, for what may not stand beside it."""
     wish = request.reasoning
     if wish is None or profile.reasoning == "none":
         return
     if profile.reasoning == "budget":
-        _add_thinking_budget(body, parameters.budget(wish), profile)
-    elif parameters.is_off(wish) and not profile.always_reasons:
-        body["thinking"] = {"type": "disabled"}
+        thinking = _thinking_budget(body, parameters.budget(wish), profile)
     else:
-        shown = {"display": "summarized"} if wish.include_thoughts else {}
-        body["thinking"] = {"type": "adaptive", **shown}
-        if effort := parameters.effort(wish, profile.efforts):
+        thinking = _adaptive_thinking(wish, profile)
+        if thinking["type"] == "adaptive" and (effort := parameters.effort(wish, profile.efforts)):
             body["output_config"] = {**body.get("output_config", {}), "effort": effort}
-
-
-def _add_thinking_budget(body: Json, wanted: int | None, profile: Profile) -> None:
-    """Only where it is accepted: below `max_tokens`, no forced tool, no prefill, no unthinking tool turn.
-
-    Source: Anthropic extended thinking guide, which also refuses `temperature` and `top_k` beside it.
-    """
-    budget = min(max(wanted or 0, profile.budget_min), profile.budget_max, body["max_tokens"] - 1)
     forced = body.get("tool_choice", {}).get("type") in ("any", "tool")
+    if not thinking or (forced and not profile.always_reasons):
+        return
+    body["thinking"] = thinking
+    if thinking["type"] != "disabled":
+        for refused in ("temperature", "top_p", "top_k"):
+            body.pop(refused, None)
+
+
+def _adaptive_thinking(wish: Reasoning, profile: Profile) -> Json:
+    if parameters.is_off(wish) and not profile.always_reasons:
+        return {"type": "disabled"}
+    return {"type": "adaptive"} | ({"display": "summarized"} if wish.include_thoughts else {})
+
+
+def _thinking_budget(body: Json, wanted: int | None, profile: Profile) -> Json:
+    """Nothing where it would be refused: no room below `max_tokens`, a prefill, an unthinking tool turn."""
+    budget = min(max(wanted or 0, profile.budget_min), profile.budget_max, body["max_tokens"] - 1)
     messages = body["messages"]
     prefilled = messages[-1]["role"] == "assistant"
     in_tool_turn = messages[-1]["content"][0]["type"] == "tool_result"
     unthinking = in_tool_turn and messages[-2]["content"][0]["type"] not in ("thinking", "redacted_thinking")
-    if not wanted or budget < profile.budget_min or forced or prefilled or unthinking:
-        return
-    body["thinking"] = {"type": "enabled", "budget_tokens": budget}
-    for refused in ("temperature", "top_p", "top_k"):
-        body.pop(refused, None)
+    if not wanted or budget < profile.budget_min or prefilled or unthinking:
+        return {}
+    return {"type": "enabled", "budget_tokens": budget}
 
 
 def _marked(block: Json, ttl: str | None) -> Json:
@@ -275,11 +289,10 @@ def _limit_cache(body: Json, most: int) -> None:
 
     Source: Anthropic prompt caching guide: at most four, and a 1h entry may not follow a 5m one.
     """
-    most -= "cache_control" in body
-    holders = [*body.get("tools", ()), *(body["system"] if isinstance(body.get("system"), list) else ())]
-    for message in body["messages"]:
-        holders += message["content"]
-    marked = [block for block in holders if isinstance(block, dict) and "cache_control" in block]
+    system = body.get("system", ())
+    holders = [*body.get("tools", ()), *(() if isinstance(system, str) else system)]
+    holders += [block for message in body["messages"] for block in message["content"]]
+    marked = [block for block in holders if "cache_control" in block]
     for block in marked[1 : max(len(marked) - most + 1, 1)]:
         del block["cache_control"]
     short = False

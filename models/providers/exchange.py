@@ -112,8 +112,7 @@ class Exchange:
         answer = await self._opened(opening)
         pieces, size = [], 0
         try:
-            while data := await self._read(answer):
-                timer.reschedule(self._clock.deadline())
+            while data := await self._read(answer, timer):
                 pieces.append(data)
                 size += len(data)
                 if size > MAX_ANSWER_BYTES:
@@ -122,8 +121,10 @@ class Exchange:
             answer.close()
         return b"".join(pieces)
 
-    async def _read(self, answer: ResponseBody) -> bytes:
+    async def _read(self, answer: ResponseBody, timer: asyncio.Timeout | None = None) -> bytes:
         self._clock.waits()
+        if timer:
+            timer.reschedule(self._clock.deadline())
         try:
             data = await answer.read()
         except httpx2.TransportError:

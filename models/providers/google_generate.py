@@ -77,8 +77,7 @@ def encode(
         body["generationConfig"] = config
     if request.service_tier in _TIERS:
         body["serviceTier"] = _TIERS[request.service_tier]
-    parameters.overlay(body, request.provider_options.get(PROVIDER, {}), reserved=_RESERVED)
-    return body
+    return parameters.overlaid(body, request.provider_options.get(PROVIDER, {}), reserved=_RESERVED)
 
 
 def _content(turn: Turn, profile: Profile) -> Json:

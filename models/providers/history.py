@@ -7,6 +7,7 @@ opens with exactly their results, in the calls' order; ids are legal, unique and
 import re
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import assert_never
 
 from msgspec import Struct
@@ -88,14 +89,8 @@ def alternating(messages: Sequence[Message], *, profile: Profile) -> Conversatio
 
 def merged(turns: Iterable[Turn]) -> list[Turn]:
     """Runs of one role become one turn."""
-    out: list[Turn] = []
-    for turn in turns:
-        same = out and (out[-1].role == turn.role or (out[-1].is_system and turn.is_system))
-        if same:
-            out[-1] = Turn(out[-1].role, out[-1].parts + turn.parts)
-        else:
-            out.append(turn)
-    return out
+    runs = groupby(turns, key=lambda turn: "system" if turn.is_system else turn.role)
+    return [_as_one(list(run)) for _, run in runs]
 
 
 def artefact(part: Text | ToolCall | Thinking, provider: str, kind: str) -> str | None:
@@ -115,7 +110,8 @@ def _tidy(message: Message, profile: Profile, *, keep_names: bool) -> list[Turn]
     if turn.is_system:
         turn = Turn(turn.role, tuple(part for part in turn.parts if isinstance(part, Text)))
     said = [_named(turn, message.name, keep=keep_names)] if turn.parts else []
-    return [Turn("user", results), *said] if results else said
+    given = [Turn("user", results)] if results else []
+    return said + given if message.role == "assistant" else given + said
 
 
 def _named(turn: Turn, name: str, *, keep: bool) -> Turn:
@@ -162,63 +158,87 @@ def _as_input(part: Part) -> Part:
 
 def _joined_answers(turns: list[Turn]) -> list[Turn]:
     """Parallel calls that came as several messages are one turn; text after a call begins another."""
-    out: list[Turn] = []
+    runs: list[list[Turn]] = []
+    called = False
     for turn in turns:
-        if out and _goes_on(out[-1], turn):
-            out[-1] = Turn("assistant", out[-1].parts + turn.parts)
+        more_calls = all(isinstance(part, ToolCall | Thinking) for part in turn.parts)
+        goes_on = bool(runs) and runs[-1][0].role == turn.role == "assistant" and (more_calls or not called)
+        if goes_on:
+            runs[-1].append(turn)
         else:
-            out.append(turn)
-    return out
+            runs.append([turn])
+        called = bool(turn.calls) or (goes_on and called)
+    return [_as_one(run) for run in runs]
 
 
-def _goes_on(last: Turn, turn: Turn) -> bool:
-    more_calls = all(isinstance(part, ToolCall | Thinking) for part in turn.parts)
-    return last.role == turn.role == "assistant" and (more_calls or not last.calls)
+def _as_one(run: list[Turn]) -> Turn:
+    if len(run) == 1:
+        return run[0]
+    return Turn(run[0].role, tuple(part for turn in run for part in turn.parts))
 
 
 def _with_results(turns: list[Turn], ids: CallIds) -> list[Turn]:
-    """Pairs by id over the whole history, never by adjacency: each call takes its first later result."""
-    waiting: defaultdict[str, deque[tuple[int, int]]] = defaultdict(deque)
-    for at, turn in enumerate(turns):
-        for nth, part in enumerate(turn.parts):
-            if isinstance(part, ToolResult):
-                waiting[pairing_key(part)].append((at, nth))
-    taken: set[tuple[int, int]] = set()
+    results = _Results(turns)
     out: list[Turn] = []
     for at, turn in enumerate(turns):
         parts: list[Part] = []
-        results: list[Part] = []
-        for nth, part in enumerate(turn.parts):
+        answers: list[Part] = []
+        for part in turn.parts:
             if isinstance(part, ToolCall):
                 call = replace(part, id=ids.give(part.id))
                 parts.append(call)
-                results.append(_result_of(call, _take(waiting[pairing_key(part)], at, taken), turns))
+                answers.append(_answer_to(call, results.take(part, at)))
             elif not isinstance(part, ToolResult):
                 parts.append(part)
-            elif (at, nth) not in taken:
-                parts.extend(_orphan(part))
+            elif not results.is_taken(part, at):
+                parts += _orphan(part)
         if parts:
             out.append(Turn(turn.role, tuple(parts), turn.name))
-        if results:
-            out.append(Turn("user", tuple(results)))
+        if answers:
+            out.append(Turn("user", tuple(answers)))
     return out
 
 
-def _take(queue: deque[tuple[int, int]], after: int, taken: set[tuple[int, int]]) -> tuple[int, int] | None:
-    while queue:
-        place = queue.popleft()
-        if place[0] > after:
-            taken.add(place)
-            return place
-    return None
+class _Results:
+    """Pairs by id over the whole history, never by adjacency.
+
+    A call takes the first result after it, but none from behind a later call of the same id: there are
+    hosts that number each turn's calls from 0. Calls are to be asked for in their order.
+    """
+
+    def __init__(self, turns: list[Turn]) -> None:
+        self._waiting: defaultdict[str, deque[tuple[int, ToolResult]]] = defaultdict(deque)
+        self._asked: defaultdict[str, deque[int]] = defaultdict(deque)
+        self._taken: set[tuple[int, int]] = set()
+        for at, turn in enumerate(turns):
+            for part in turn.parts:
+                if isinstance(part, ToolCall):
+                    self._asked[pairing_key(part)].append(at)
+                elif isinstance(part, ToolResult):
+                    self._waiting[pairing_key(part)].append((at, part))
+
+    def take(self, call: ToolCall, at: int) -> ToolResult | None:
+        key = pairing_key(call)
+        asked, waiting = self._asked[key], self._waiting[key]
+        while asked and asked[0] <= at:
+            asked.popleft()
+        until = asked[0] if asked else None
+        while waiting and (until is None or waiting[0][0] < until):
+            place, result = waiting.popleft()
+            if place > at:
+                self._taken.add((place, id(result)))
+                return result
+        return None
+
+    def is_taken(self, result: ToolResult, at: int) -> bool:
+        return (at, id(result)) in self._taken
 
 
-def _result_of(call: ToolCall, place: tuple[int, int] | None, turns: list[Turn]) -> ToolResult:
-    found = turns[place[0]].parts[place[1]] if place else None
-    if not isinstance(found, ToolResult):
+def _answer_to(call: ToolCall, result: ToolResult | None) -> ToolResult:
+    if result is None:
         return ToolResult(call.id, (_NO_RESULT,), name=call.name, is_error=True)
-    parts = tuple(p for p in found.parts if not isinstance(p, Text) or p.text.strip())
-    return replace(found, call_id=call.id, name=call.name, parts=parts)
+    parts = tuple(part for part in result.parts if not isinstance(part, Text) or part.text.strip())
+    return replace(result, call_id=call.id, name=call.name, parts=parts)
 
 
 def _orphan(result: ToolResult) -> list[Part]:

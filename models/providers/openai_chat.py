@@ -68,8 +68,7 @@ def encode(
         body["user"] = request.end_user
     if request.stream:
         body |= {"stream": True, "stream_options": {"include_usage": True}}
-    parameters.overlay(body, request.provider_options.get(PROVIDER, {}), reserved=_RESERVED)
-    return body
+    return parameters.overlaid(body, request.provider_options.get(PROVIDER, {}), reserved=_RESERVED)
 
 
 def _limits(request: ChatRequest, profile: Profile, max_output_tokens: int | None) -> Json:

@@ -139,6 +139,8 @@ def decode(body: dict[str, Any], *, tool_names: Mapping[str, str] | None = None)
         raise garbled(str(error), provider=PROVIDER) from None
     if not answer.choices or answer.choices[0].message is None:
         raise garbled("the answer has no message", provider=PROVIDER, model=answer.model)
+    if answer.choices[0].finish_reason == "error":
+        raise garbled("the answer broke off", provider=PROVIDER, model=answer.model)
     message, names = answer.choices[0].message, tool_names or {}
     parts = _parts(message, names)
     return ChatResponse(
@@ -190,7 +192,8 @@ class StreamDecoder:
         if got.error is not None:
             raise stream_error(data, provider=self._provider, model=self._model)
         chunks: list[Chunk] = []
-        if not self._started:
+        # Azure opens with an event about the prompt that has no id yet.
+        if not self._started and (got.id or got.choices):
             self._started = True
             chunks.append(Started(got.id, got.model))
         if got.usage is not None:

@@ -89,23 +89,24 @@ def schema_in_words(form: ResponseFormat) -> str:
     return f"Answer with one JSON value that is valid against this JSON Schema, and nothing else:\n{schema}"
 
 
-def overlay(
-    body: dict[str, Any], options: Mapping[str, Any], *, reserved: Collection[str], prefix: str = ""
-) -> None:
-    """Merges a caller's provider options into `body`.
+def overlaid(
+    body: Mapping[str, Any], options: Mapping[str, Any], *, reserved: Collection[str], prefix: str = ""
+) -> dict[str, Any]:
+    """`body` with a caller's provider options merged in; what the request holds is not touched.
 
     `reserved` fields (dotted paths) decide what is run, paid for and read back: no option replaces them.
     """
+    out = dict(body)
     for key, value in options.items():
         path = f"{prefix}{key}"
         if path in reserved:
             continue
         if isinstance(value, dict):
-            inner = body[key] if isinstance(body.get(key), dict) else {}
-            body[key] = inner
-            overlay(inner, value, reserved=reserved, prefix=f"{path}.")
+            inner = out[key] if isinstance(out.get(key), dict) else {}
+            out[key] = overlaid(inner, value, reserved=reserved, prefix=f"{path}.")
         else:
-            body[key] = value
+            out[key] = value
+    return out
 
 
 def _effort_of(budget_tokens: int | None) -> Effort | None:

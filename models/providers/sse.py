@@ -13,7 +13,8 @@ _BOM = b"\xef\xbb\xbf"
 
 class SseParser:
     """Give it what arrived, get the events that are complete: `(name, data)`, the name empty where
-    none was sent. An event that the stream's end cut off is dropped, as the standard asks."""
+    none was sent. An event that the stream's end cut off is dropped, as the standard asks; so is one
+    with no data, which says nothing here."""
 
     def __init__(self, *, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
         self._max_event_bytes = max_event_bytes

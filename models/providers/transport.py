@@ -54,14 +54,15 @@ class ResponseBody(httpx2.AsyncByteStream):
         self._content.set_exception(reason)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        left = MAX_ERROR_BYTES if self._response.status >= 300 else None
-        while data := await self.read():
-            if left is not None:
-                data = data[:left]
-                left -= len(data)
-            yield data
-            if left == 0:
-                return
+        """How the SDKs read an error's body: bounded, and hung up if they are stopped in the middle."""
+        left = MAX_ERROR_BYTES
+        try:
+            while left and (data := await self.read()):
+                yield data[:left]
+                left -= min(left, len(data))
+        except BaseException:
+            self.close()
+            raise
 
     async def aclose(self) -> None:
         self.close()
@@ -151,14 +152,8 @@ class LeanClient(httpx2.AsyncClient):
         )
 
     async def send(self, request: httpx2.Request, *, stream: bool = False, **_: Any) -> httpx2.Response:
-        response = await self._lean_transport.handle_async_request(request)
-        if not stream:
-            try:
-                await response.aread()
-            except BaseException:
-                await response.aclose()
-                raise
-        return response
+        assert stream, "an answer is read from its `ResponseBody`, in bounds"
+        return await self._lean_transport.handle_async_request(request)
 
 
 class RequestTemplates:

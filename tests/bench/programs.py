@@ -33,7 +33,7 @@ def running(
     ready_url: str,
     log: Path,
     environment: Mapping[str, str] | None = None,
-    ready_s: float = 90.0,
+    ready_s: float = 180.0,
 ) -> Iterator[int]:
     """Yields the process id once `ready_url` answers. The program gets every file descriptor it may have."""
     log.parent.mkdir(parents=True, exist_ok=True)

@@ -171,13 +171,20 @@ async def _cheapest(work: Callable[[], Awaitable[object]], width: int) -> float:
 
 async def _measure(port: int) -> None:
     url, table = f"http://127.0.0.1:{port}", Table()
+    paced = json.dumps({"stream": True, "pace": "paced"})
     async with aiohttp.ClientSession() as session:
 
         async def bare() -> bytes:
             async with session.post(f"{url}/v1/chat", data=b"{}") as response:
                 return await response.read()
 
+        async def bare_stream() -> None:
+            async with session.post(f"{url}/v1/chat", data=paced) as response:
+                while await response.content.readany():
+                    pass
+
         await table.per_call("aiohttp", bare, bare=True)
+        await table.per_chunk("aiohttp, paced", bare_stream)
     for protocol in MODELS:
         await _plain_sdk(table, protocol, url)
         await _our_client(table, protocol, url)

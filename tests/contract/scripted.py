@@ -29,6 +29,7 @@ class Stream:
     pieces: Sequence[bytes]
     end: End = "properly"
     gap_s: float = 0.0
+    status: int = 200
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,8 @@ class ScriptedProvider:
         match self.script:
             case Answer(status, body, headers):
                 return web.Response(status=status, body=body, headers=headers)
-            case Stream(pieces, end, gap_s):
-                return await _stream(request, pieces, end, gap_s)
+            case Stream():
+                return await _stream(request, self.script)
             case Silence():
                 await asyncio.Event().wait()
                 raise AssertionError
@@ -108,15 +109,13 @@ class ScriptedProvider:
                 assert_never(self.script)
 
 
-async def _stream(
-    request: web.Request, pieces: Sequence[bytes], end: End, gap_s: float
-) -> web.StreamResponse:
-    response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+async def _stream(request: web.Request, script: Stream) -> web.StreamResponse:
+    response = web.StreamResponse(status=script.status, headers={"Content-Type": "text/event-stream"})
     await response.prepare(request)
-    for piece in pieces:
+    for piece in script.pieces:
         await response.write(piece)
-        await asyncio.sleep(gap_s)
-    match end:
+        await asyncio.sleep(script.gap_s)
+    match script.end:
         case "properly":
             await response.write_eof()
         case "cut":

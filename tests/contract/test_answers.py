@@ -1,6 +1,11 @@
 """What a provider answers comes out in the canonical form, whole or in chunks."""
 
+import gzip
+
+import pytest
+
 from models.chat import Chunk, Finished, Started, Text, TextDelta
+from models.errors import ProviderRateLimited
 from models.providers.adapter import ProviderAdapter
 from models.providers.sse import SseParser
 from tests.contract.conftest import MakeCall
@@ -17,6 +22,19 @@ async def test_a_whole_answer(adapter: ProviderAdapter, make_call: MakeCall) -> 
     assert response.parts == (Text(SAID),)
     assert response.finish == "stop"
     assert (response.usage.total_input, response.usage.output) == (9, 2)
+
+
+async def test_no_compression_is_asked_for_and_some_is_understood(
+    adapter: ProviderAdapter, provider: ScriptedProvider, sample: Sample, make_call: MakeCall
+) -> None:
+    zipped = {"Content-Encoding": "gzip"}
+    provider.script = Answer(body=gzip.compress(sample.answer), headers=zipped)
+    response = await adapter.send_chat_request(make_call())
+    assert response.parts == (Text(SAID),)
+    provider.script = Answer(429, body=gzip.compress(sample.error(429, "slow down")), headers=zipped)
+    with pytest.raises(ProviderRateLimited, match="slow down"):
+        await adapter.send_chat_request(make_call())
+    assert {request.headers["Accept-Encoding"] for request in provider.requests} == {"identity"}
 
 
 async def test_a_stream_starts_and_finishes(

@@ -1,5 +1,6 @@
 """Whatever goes wrong is one of our errors, says what it was, and never says the key."""
 
+import asyncio
 import pickle
 import socket
 import time
@@ -30,17 +31,18 @@ from tests.contract.scripted import Answer, HangUp, Script, ScriptedProvider, Si
 
 async def _fails(adapter: ProviderAdapter, call: ProviderCall, *, stream: bool) -> PolyvoxError:
     with pytest.raises(PolyvoxError) as failure:
-        if stream:
-            async for _ in adapter.stream_chat_response(call):
-                pass
-        else:
-            await adapter.send_chat_request(call)
+        await (_read(adapter, call, into=[]) if stream else adapter.send_chat_request(call))
     error = failure.value
     assert error.provider == "somehost"
     shown = "".join(traceback.format_exception(error)) + repr(error) + repr(error.details())
     assert KEY not in shown
     assert pickle.loads(pickle.dumps(error)).details() == error.details()  # noqa: S301 - our own bytes
     return error
+
+
+async def _read(adapter: ProviderAdapter, call: ProviderCall, *, into: list[str]) -> None:
+    async for batch in adapter.stream_chat_response(call):
+        into += [chunk.text for chunk in batch if isinstance(chunk, TextDelta)]
 
 
 both_ways = pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
@@ -154,10 +156,9 @@ async def test_a_stream_that_is_cut_gives_what_came_and_then_fails(
     adapter: ProviderAdapter, provider: ScriptedProvider, sample: Sample, make_call: MakeCall
 ) -> None:
     provider.script = Stream(sample.events[:1] if len(sample.events) < 5 else sample.events[:3], end="cut")
-    said = []
+    said: list[str] = []
     with pytest.raises(ProviderUnavailable) as failure:
-        async for batch in adapter.stream_chat_response(make_call()):
-            said += [chunk.text for chunk in batch if isinstance(chunk, TextDelta)]
+        await _read(adapter, make_call(), into=said)
     assert said[0] == "Par"
     assert (failure.value.sent, failure.value.provider) == (True, "somehost")
 
@@ -167,10 +168,9 @@ async def test_a_garbled_event_gives_what_came_before_it(
 ) -> None:
     until_text = sample.events[: -4 if len(sample.events) > 4 else 1]
     provider.script = Stream([b"".join(until_text) + b"event: x\ndata: {nonsense\n\n"])
-    said = []
+    said: list[str] = []
     with pytest.raises(ProviderGarbled):
-        async for batch in adapter.stream_chat_response(make_call()):
-            said += [chunk.text for chunk in batch if isinstance(chunk, TextDelta)]
+        await _read(adapter, make_call(), into=said)
     assert said[:1] == ["Par"]
 
 
@@ -180,6 +180,7 @@ async def test_a_garbled_event_gives_what_came_before_it(
         ({"first_byte_timeout_s": 0.1}, Silence(), "first-byte"),
         ({"total_timeout_s": 0.1}, Silence(), "total"),
         ({"total_timeout_s": 0.3, "idle_timeout_s": 0.2}, Stream([b": \n\n"] * 99, gap_s=0.05), "total"),
+        ({"first_byte_timeout_s": 0.1}, Stream([b"{"], end="never", status=500), "first-byte"),
         ({"idle_timeout_s": 0.1}, Stream([b": \n\n"], end="never"), "idle"),
         ({"idle_timeout_s": 0.1, "first_byte_timeout_s": 9.0}, Stream([b":\n\n"] * 3, end="never"), "idle"),
     ],
@@ -209,12 +210,7 @@ async def test_the_connect_limit_includes_waiting_for_a_free_connection(
 ) -> None:
     adapter = make_adapter(max_connections=1)
     provider.script = Stream([b": \n\n"], end="never")
-    busy = adapter.stream_chat_response(make_call(idle_timeout_s=0.5))
-    waiting = anext(busy)
-    error = None
-    import asyncio
-
-    first = asyncio.ensure_future(waiting)
+    first = asyncio.create_task(_read(adapter, make_call(idle_timeout_s=0.5), into=[]))
     await provider.arrived.wait()
     error = await _fails(adapter, make_call(connect_timeout_s=0.1), stream=False)
     assert (type(error), error.sent) == (ProviderTimeout, False)

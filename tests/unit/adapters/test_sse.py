@@ -1,5 +1,7 @@
 """Server-sent events, as the standard has them."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -76,7 +78,7 @@ def test_where_a_stream_is_cut_makes_no_difference(stream: bytes, cuts: list[int
     whole = SseParser().feed(stream)
     places = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
     parser = SseParser()
-    pieces = [stream[start:end] for start, end in zip(places, places[1:], strict=False)]
+    pieces = [stream[start:end] for start, end in pairwise(places)]
     assert [event for piece in pieces for event in parser.feed(piece)] == whole
 
 

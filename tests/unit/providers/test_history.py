@@ -118,6 +118,18 @@ def test_ids_that_come_again_or_collide_stay_apart() -> None:
     assert [answered[id] for id in asked] == ["one", "two", "three"]
 
 
+def test_an_interrupted_call_does_not_take_a_later_calls_result() -> None:
+    history = (
+        say("user", "hi"),
+        say("assistant", call("call_0", "Oslo")),
+        say("user", "stop; Rome?"),
+        say("assistant", call("call_0", "Rome")),
+        say("tool", result("call_0", Text("25C"))),
+    )
+    answered = [m["content"] for m in openai(ask(*history))["messages"] if m["role"] == "tool"]
+    assert answered == ["Error:\nNo result: the call was interrupted.", "25C"]
+
+
 def test_parallel_calls_of_a_protocol_without_ids_pair_in_order() -> None:
     history = (
         say("user", "hi"),
@@ -317,6 +329,9 @@ def test_cache_marks() -> None:
         ("5", None),
         ("6", None),
     ]
+    inside = result("c1", *marked)
+    nested = anthropic(ask(say("user", "hi"), say("assistant", call()), say("tool", inside)))["messages"][2]
+    assert str(nested).count("cache_control") == 1
     breakpoints = [p for p in openai(request, "gpt-5.6-sol")["messages"][1]["content"] if len(p) > 2]
     assert [p["text"] for p in breakpoints] == ["4", "5", "6"]
     assert "cache" not in str(openai(request)) + str(google(request))

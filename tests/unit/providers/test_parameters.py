@@ -97,6 +97,20 @@ PARAMETERS: list[tuple[str, dict[str, Any], Any, str, dict[str, Any]]] = [
         {"max_tokens": 4_000, "thinking": {"type": "enabled", "budget_tokens": 3_999}},
     ),
     (
+        "the cache is warmed with no output",
+        {"max_tokens": 0},
+        anthropic,
+        "claude-opus-5-5",
+        {"max_tokens": 0},
+    ),
+    (
+        "no sampling beside thinking",
+        {"reasoning": Reasoning("high"), "temperature": 0.2, "max_tokens": 9},
+        anthropic,
+        "claude-opus-4-6",
+        {"max_tokens": 9, "thinking": {"type": "adaptive"}, "output_config": {"effort": "high"}},
+    ),
+    (
         "no room for thinking",
         {"reasoning": Reasoning("high"), "max_tokens": 500},
         anthropic,
@@ -190,6 +204,23 @@ def test_tool_choice(encode: Any, model: str, choice: ToolChoice, expected: Any)
     body = encode(ask(tools=(LOOK,), tool_choice=choice), model)
     assert body.get("tool_choice", body.get("toolConfig")) == expected
     assert len(body["tools"]) == 1
+
+
+def test_a_forced_tool_turns_thinking_off() -> None:
+    request = ask(tools=(LOOK,), tool_choice=ToolChoice("required"), reasoning=Reasoning("high"))
+    for model in ("claude-haiku-4-5", "claude-opus-4-8"):
+        body = anthropic(request, model)
+        assert body["tool_choice"] == {"type": "any"}
+        assert "thinking" not in body
+
+
+def test_own_options_leave_the_request_as_it_was() -> None:
+    schema = {"type": "object", "properties": {}}
+    options = {"openai": {"response_format": {"json_schema": {"schema": {"title": "T"}}}}}
+    form = ResponseFormat("json_schema", "n", schema=schema)
+    body = openai(ask(response_format=form, provider_options=options))
+    assert body["response_format"]["json_schema"]["schema"]["title"] == "T"
+    assert schema == {"type": "object", "properties": {}}
 
 
 def test_tools() -> None:

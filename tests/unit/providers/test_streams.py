@@ -68,6 +68,11 @@ def test_openai_text() -> None:
     ]
 
 
+def test_azure_opens_with_an_event_about_the_prompt() -> None:
+    opening = {"id": "", "model": "", "choices": [], "prompt_filter_results": []}
+    assert stream(openai_chat, opening, delta("stop", content="3C"))[0] == Started("x1", "gpt")
+
+
 def test_openai_parallel_calls() -> None:
     events = (
         delta(tool_calls=[called(0, "", "c1", "look")]),

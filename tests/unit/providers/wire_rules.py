@@ -59,7 +59,7 @@ def openai_problems(body: Json) -> Iterator[str]:
 
 def anthropic_problems(body: Json, *, prefill: bool, mid_system: bool) -> Iterator[str]:
     messages = body["messages"]
-    if body["max_tokens"] < 1:
+    if body["max_tokens"] < 0:
         yield "max_tokens"
     if not messages or messages[0]["role"] != "user":
         yield "the first turn is not a user's"
