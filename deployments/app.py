@@ -20,7 +20,6 @@ from deployments.settings import Args
 from models.catalog.model import Protocol
 
 
-
 def build(args: dict[str, Any]) -> Application:
     """`args` are those of `serve_config.yaml`; a wrong one is refused by name."""
     checked = Args.model_validate(args)

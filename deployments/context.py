@@ -15,6 +15,4 @@ class ContextEngineDeployment(LaneDeployment):
     """Holds nothing yet; scales on its own all the same."""
 
     def __init__(self, args: Args) -> None:
-        super().__init__(
-            {"optimize_context": optimize_context}, max_in_flight=args.max_in_flight.context
-        )
+        super().__init__({"optimize_context": optimize_context}, max_in_flight=args.max_in_flight.context)

@@ -1,4 +1,4 @@
-"""The outermost ASGI layer of every replica that takes HTTP, named by `RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH`.
+"""The outermost ASGI layer of replicas that take HTTP: `RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH` names it.
 
 Serve honours some request headers from anyone and, to notice a client that leaves, reads the whole
 body into an unbounded queue. Here the headers are dropped, and that reading is switched off: the API
@@ -12,7 +12,12 @@ from starlette.middleware import Middleware
 from deployments.api.exchange import Receive, Scope, Send
 
 _DROPPED = frozenset(
-    {b"x-request-timeout-seconds", b"x-request-disconnect-disabled", b"x-request-id", b"serve_multiplexed_model_id"}
+    {
+        b"x-request-timeout-seconds",
+        b"x-request-disconnect-disabled",
+        b"x-request-id",
+        b"serve_multiplexed_model_id",
+    }
 )
 _OURS = (b"x-request-disconnect-disabled", b"?1")
 

@@ -21,7 +21,8 @@ class LaneDeployment:
         replica = serve.get_replica_context().replica_id.unique_id
         self._lane = LaneServer(handlers, replica=replica, max_in_flight=max_in_flight)
 
-    async def lane_address(self, replica: str | None = None) -> bytes:  # noqa: ARG002 - read by LaneRouter
+    async def lane_address(self, replica: str | None = None) -> bytes:
+        del replica  # for `LaneRouter`, which has done its work by now
         return msgspec.msgpack.encode(await self._lane.start(self._host))
 
     def record_autoscaling_stats(self) -> dict[str, float]:

@@ -23,6 +23,9 @@ _WIRE: dict[Protocol, clients.Protocol] = {
     "google": "google_generate",
 }
 
+_ITEM_CHUNKS = 128
+"""Chunks of one item: written out as events they are many times as large, and a reader may be slow."""
+
 _call = msgspec.msgpack.Decoder(ProviderCall)
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -38,7 +41,9 @@ class ProviderCalls:
         call = _call.decode(payload)
         adapter = self._adapters.get(call.host)
         if adapter is None:
-            raise ProviderAuthFailed(f"there are no credentials for {call.host}", provider=call.host, sent=False)
+            raise ProviderAuthFailed(
+                f"there are no credentials for {call.host}", provider=call.host, sent=False
+            )
         if not call.request.stream:
             batch: list[Chunk] = [Completed(await adapter.send_chat_request(call))]
             yield _encode(batch)
@@ -46,7 +51,8 @@ class ProviderCalls:
         chunks: AsyncGenerator[list[Chunk]] = adapter.stream_chat_response(call)
         try:
             async for batch in chunks:
-                yield _encode(batch)
+                for start in range(0, len(batch), _ITEM_CHUNKS):
+                    yield _encode(batch[start : start + _ITEM_CHUNKS])
         finally:
             await chunks.aclose()
 

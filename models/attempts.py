@@ -72,9 +72,7 @@ class Attempt:
                 case _:
                     pass
 
-    def record(
-        self, catalog: Catalog, status: Status, error: PolyvoxError | None = None
-    ) -> UsageRecord:
+    def record(self, catalog: Catalog, status: Status, error: PolyvoxError | None = None) -> UsageRecord:
         """What the ledger keeps of it. A call that may have reached its provider is never free."""
         usage = self.usage
         if usage is None:

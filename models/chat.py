@@ -20,7 +20,7 @@ class Opaque(Struct, frozen=True, omit_defaults=True):
 
     provider: str
     kind: str
-    """What the provider calls it: `signature`, `redacted_thinking`, `encrypted_content`, `thought_signature`…"""
+    """What the provider calls it: `signature`, `redacted_thinking`, `thought_signature`…"""
     value: str
     """Verbatim text; JSON where the provider's artefact is structured."""
 

@@ -1,14 +1,21 @@
 """Working stand-ins for the gateway's ports: for tests, notebooks, and a gateway in one process."""
 
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+
+from typing import Any
 
 from models.chat import ChatRequest, Chunk
 from models.errors import PolyvoxError
 from models.ledger import InMemoryUsageStore, UsageRecord
 from models.providers.call import ProviderCall
 
-Script = Iterable[list[Chunk] | PolyvoxError]
+Script = Iterable[Sequence[Chunk] | PolyvoxError]
 """What a provider says, batch by batch; an error is raised where it stands."""
+
+
+def play(*said: Any) -> Callable[[ProviderCall], Script]:
+    """The same batches and errors for every call."""
+    return lambda _: said
 
 
 class ScriptedProviders:
@@ -27,7 +34,7 @@ class ScriptedProviders:
                 if isinstance(said, PolyvoxError):
                     done = True
                     raise said
-                yield said
+                yield list(said)
             done = True
         finally:
             if not done:

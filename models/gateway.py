@@ -195,7 +195,7 @@ def _nobody(plan: Plan) -> PolyvoxError:
     reasons = {drop.reason for drop in plan.dropped}
     if reasons & {"input_too_long", "output_too_long"}:
         return ContextLengthExceeded(
-            f"no available model takes about {plan.estimated_input_tokens} input tokens and this `max_tokens`",
+            f"no available model takes some {plan.estimated_input_tokens} input tokens and this `max_tokens`",
             param="messages",
         )
     if "missing_capability" in reasons:

@@ -22,7 +22,9 @@ class Router(Protocol):
 
 
 class ContextEngine(Protocol):
-    async def optimize_context(self, request: ChatRequest, *, conversation_id: str, model_id: str) -> ChatRequest:
+    async def optimize_context(
+        self, request: ChatRequest, *, conversation_id: str, model_id: str
+    ) -> ChatRequest:
         """The request as it fits the model, with the conversation before it."""
         ...
 

@@ -13,7 +13,9 @@ from models.money import usd_text
 
 def model_list(catalog: Catalog, available: frozenset[str], sandboxed: frozenset[str]) -> bytes:
     """Models that can be called now, and the `auto` modes. Prices are USD per token, as plain decimals."""
-    rows = [_row(catalog, m, simulated=m.host in sandboxed) for m in catalog.models.values() if m.id in available]
+    rows = [
+        _row(catalog, m, simulated=m.host in sandboxed) for m in catalog.models.values() if m.id in available
+    ]
     modes = ["auto", *(f"auto:{mode}" for mode in get_args(Mode))]
     rows += [{"id": mode, "object": "model", "created": 0, "owned_by": "polyvox"} for mode in modes]
     return msgspec.json.encode({"object": "list", "data": rows})

@@ -17,7 +17,14 @@ from deployments.lane import frames
 from deployments.lane.connection import Connection
 from deployments.lane.frames import Answer, Cancel, Credit, Hello, Kind, Splitter, Submit
 from deployments.lane.server import HEARTBEAT_S, PING, WINDOW_BYTES, Address
-from models.errors import DeadlineExceeded, Overloaded, PayloadTooLarge, PolyvoxError, ReplicaLost, from_details
+from models.errors import (
+    DeadlineExceeded,
+    Overloaded,
+    PayloadTooLarge,
+    PolyvoxError,
+    ReplicaLost,
+    from_details,
+)
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +91,9 @@ class Lane:
                 return items[0]
         raise ReplicaLost(f"{self.name} gave no answer")
 
-    async def stream(self, method: str, payload: bytes, *, timeout_s: float) -> AsyncGenerator[list[bytes], None]:
+    async def stream(
+        self, method: str, payload: bytes, *, timeout_s: float
+    ) -> AsyncGenerator[list[bytes], None]:
         """The items of an answer, each time all that have arrived since the last time.
 
         Raises what the callee raised; `DeadlineExceeded`, `Overloaded`, `ReplicaLost` of its own.

@@ -61,7 +61,7 @@ class Connection(asyncio.Protocol):
         self._paused = False
         self._flush()
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         self._transport = None
         self._pending.clear()
         self._closed()

@@ -47,6 +47,8 @@ class LaneServer:
         self.handlers: Mapping[str, Handler] = {PING: _pong, **handlers}
         self.max_in_flight = max_in_flight
         self.in_flight = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._replica = replica
         self._token = secrets.token_urlsafe(32)
         self._server: asyncio.Server | None = None
@@ -62,10 +64,18 @@ class LaneServer:
         port = self._server.sockets[0].getsockname()[1]
         return Address(self._replica, host, port, self._token)
 
-    async def drain(self, *, poll_s: float = 0.1) -> None:
+    async def drain(self) -> None:
         """Return when nothing runs any more."""
-        while self.in_flight:
-            await asyncio.sleep(poll_s)
+        await self._idle.wait()
+
+    def begin(self) -> None:
+        self.in_flight += 1
+        self._idle.clear()
+
+    def end(self) -> None:
+        self.in_flight -= 1
+        if not self.in_flight:
+            self._idle.set()
 
     async def stop(self) -> None:
         """Cancel what runs and close every socket."""
@@ -133,7 +143,7 @@ class _Caller:
         if self._server.in_flight >= self._server.max_in_flight:
             self._fail(submit.id, Overloaded("all slots of this service are taken", sent=False))
             return
-        self._server.in_flight += 1
+        self._server.begin()
         running = self._running[submit.id] = _Running()
         running.task = asyncio.get_running_loop().create_task(
             self._run(submit, running), context=contextvars.Context()
@@ -142,7 +152,7 @@ class _Caller:
         running.task.add_done_callback(lambda _: self._ended(submit.id))
 
     def _ended(self, id: int) -> None:
-        self._server.in_flight -= 1
+        self._server.end()
         del self._running[id]
 
     async def _run(self, submit: Submit, running: "_Running") -> None:

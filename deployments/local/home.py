@@ -77,6 +77,10 @@ class Home:
         """A directory whose paths are short enough for the UNIX sockets of Ray, HAProxy and Valkey."""
         if len(str(self.path / "run")) + _LONGEST_TAIL <= UNIX_SOCKET_PATH_MAX:
             return own_directory(self.path / "run")
+        return self.short_dir()
+
+    def short_dir(self) -> Path:
+        """The same outside of the home, for one that is deep or private."""
         return own_directory(Path("/tmp") / f"polyvox-{self.instance}")  # noqa: S108 checked by own_directory
 
     def secret(self, name: str) -> str:

@@ -19,7 +19,13 @@ from deployments.local.home import Home
 from deployments.local.ports import LOOPBACK
 from deployments.local.processes import Command
 from deployments.local.service import ServiceFailed
-from deployments.local.unprivileged import Account, data_root, reachable_copy, server_directory
+from deployments.local.unprivileged import (
+    Account,
+    data_root,
+    make_data_root,
+    reachable_copy,
+    server_directory,
+)
 
 USER = DATABASE = "polyvox"
 
@@ -55,6 +61,7 @@ class Postgres:
         return data_root(self.home, self.account) / "postgres"
 
     async def prepare(self) -> Command:
+        make_data_root(self.home, self.account)
         binaries = self._binaries()
         if not self.data.exists():
             await self._create_cluster(binaries)

@@ -1,7 +1,8 @@
 """The child process that is the Ray head: starts the node, deploys the applications, watches the node.
 
 The node is started by Ray's own class and not by `ray start`, which would import Ray a second time. The
-applications are deployed without the dashboard's REST interface. Ends with status 1 when a daemon of the node died, and with 3 when an application cannot be deployed.
+applications are deployed without the dashboard's REST interface. Ends with status 1 when a daemon of the
+node died, and with 3 when an application cannot be deployed.
 """
 
 from __future__ import annotations

@@ -46,7 +46,19 @@ def data_root(home: Home, account: Account | None) -> Path:
     """Where the servers' data lives: the home, unless their account cannot reach it."""
     if account is None or account.can_cross(home.path):
         return home.path
-    return own_directory(Path("/var/tmp") / f"polyvox-{home.instance}")  # noqa: S108 checked by own_directory
+    return Path("/var/tmp") / f"polyvox-{home.instance}"  # noqa: S108 checked when it is made
+
+
+def make_data_root(home: Home, account: Account | None) -> Path:
+    root = data_root(home, account)
+    return root if root == home.path else own_directory(root)
+
+
+def socket_root(home: Home, account: Account | None) -> Path:
+    """Where the servers' sockets live: short enough a path, in reach of their account."""
+    if account is None or account.can_cross(home.path):
+        return home.run_dir()
+    return home.short_dir()
 
 
 def server_directory(path: Path, account: Account | None) -> Path:

@@ -11,7 +11,14 @@ from pathlib import Path
 from deployments.local.home import UNIX_SOCKET_PATH_MAX, Home
 from deployments.local.processes import Command
 from deployments.local.service import ServiceFailed
-from deployments.local.unprivileged import Account, data_root, reachable_copy, server_directory
+from deployments.local.unprivileged import (
+    Account,
+    data_root,
+    make_data_root,
+    reachable_copy,
+    server_directory,
+    socket_root,
+)
 
 _CONFIGURATION = """\
 port 0
@@ -42,14 +49,14 @@ class Valkey:
 
     @property
     def socket(self) -> Path:
-        path = self.home.run_dir() / "valkey" / "valkey.sock"
+        path = socket_root(self.home, self.account) / "valkey" / "valkey.sock"
         if len(str(path)) > UNIX_SOCKET_PATH_MAX:
             raise ServiceFailed(f"the path of Valkey's socket is too long: {path}")
         return path
 
     async def prepare(self) -> Command:
         server_directory(self.socket.parent, self.account)
-        data = server_directory(data_root(self.home, self.account) / "valkey", self.account)
+        data = server_directory(make_data_root(self.home, self.account) / "valkey", self.account)
         configuration = self._write_configuration(data)
         return Command(
             role="valkey",

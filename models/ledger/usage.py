@@ -73,7 +73,10 @@ class PostgresUsageStore:
         if not records:
             return
         # In one order, so that two batches with rows in common wait for each other instead of deadlocking.
-        rows = msgspec.json.encode(sorted(records, key=_identity)).decode()
+        try:
+            rows = msgspec.json.encode(sorted(records, key=_identity)).decode()
+        except UnicodeEncodeError as error:
+            raise Internal("A usage record holds half a surrogate pair.") from error
 
         async def insert(connection: AsyncConnection) -> None:
             await connection.execute(self._queries["record_usage"], {"rows": rows})

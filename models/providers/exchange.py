@@ -78,6 +78,7 @@ class Exchange:
                     raise failure
                 if not (data or finished):
                     raise self._error(ProviderUnavailable, "the stream ended before the answer did")
+            alarm.cancel()
             await _drain(answer)
         finally:
             alarm.cancel()

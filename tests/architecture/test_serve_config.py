@@ -18,7 +18,7 @@ BLOCKS = {block["name"]: block for block in APPLICATION["deployments"]}
 
 def test_the_deployments_are_those_of_the_application() -> None:
     application = build(APPLICATION["args"])
-    gateway = application._bound_deployment
+    gateway: Any = application._bound_deployment
     found = {gateway.name}
     for bound in [*gateway.init_kwargs["providers"].values(), *gateway.init_kwargs.values()]:
         if hasattr(bound, "_bound_deployment"):

@@ -20,7 +20,9 @@ def test_names_that_pypi_knows_too_mean_ours(name: str) -> None:
 
 
 def test_no_module_is_longer_than_the_cap() -> None:
-    long = {str(p.relative_to(ROOT)): n for p in SOURCES if (n := len(p.read_text().splitlines())) > MAX_LINES}
+    long = {
+        str(p.relative_to(ROOT)): n for p in SOURCES if (n := len(p.read_text().splitlines())) > MAX_LINES
+    }
     assert long == {}
 
 

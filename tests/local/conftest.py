@@ -1,5 +1,7 @@
-"""One home per test, and nothing of it left running afterwards."""
+"""One home per module, and nothing of it left afterwards."""
 
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,14 +12,12 @@ from deployments.local.processes import sweep
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    home = Home.open(open_to_servers(tmp_path_factory.mktemp("home")))
+def home() -> Iterator[Home]:
+    """Not below pytest's own directory: that is private, and the servers' account has to reach the home."""
+    path = Path(tempfile.mkdtemp(prefix="polyvox-test-"))
+    path.chmod(0o711)
+    home = Home.open(path)
     yield home
     sweep(home, grace_s=1)
-
-
-def open_to_servers(path: Path) -> Path:
-    """pytest's directories are private; the servers' account has to pass through them to the home."""
-    for directory in (path, *path.parents[:2]):
-        directory.chmod(0o711)
-    return path
+    for directory in (path, home.run_dir()):
+        shutil.rmtree(directory, ignore_errors=True)

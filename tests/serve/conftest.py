@@ -2,18 +2,25 @@
 
 import shutil
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from openai import OpenAI
 
 from tests.serve.stack import Stack
 
-OVERRIDES = {
+OVERRIDES: dict[str, dict[str, Any]] = {
     "Provider-openai": {"autoscaling_config": {"min_replicas": 2, "max_replicas": 2}},
     "Provider-google": {
         "graceful_shutdown_timeout_s": 20,
-        "autoscaling_config": {"target_ongoing_requests": 10, "upscale_delay_s": 1, "downscale_delay_s": 2,
-                               "look_back_period_s": 2, "metrics_interval_s": 0.5, "max_replicas": 2},
+        "autoscaling_config": {
+            "target_ongoing_requests": 10,
+            "upscale_delay_s": 1,
+            "downscale_delay_s": 2,
+            "look_back_period_s": 2,
+            "metrics_interval_s": 0.5,
+            "max_replicas": 2,
+        },
     },
 }
 

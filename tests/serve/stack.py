@@ -28,7 +28,7 @@ class Stack:
     """`overrides` change blocks of `serve_config.yaml`, by the deployment's name; `args` its arguments."""
 
     def __init__(self, *, overrides: dict[str, dict[str, Any]], args: dict[str, Any]) -> None:
-        self.home = Path(tempfile.mkdtemp(prefix="pvx", dir="/tmp"))  # noqa: S108 - socket paths must be short
+        self.home = Path(tempfile.mkdtemp(prefix="pvx", dir="/tmp"))  # a short path, for sockets
         self.home.chmod(0o755)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -68,11 +68,11 @@ class Stack:
     def replicas(self, deployment: str) -> list[psutil.Process]:
         """The replica processes of a deployment of this stack."""
         mark = f"ServeReplica:polyvox:{deployment}"
-        found = []
-        for process in psutil.process_iter(["cmdline"]):
-            if mark in " ".join(process.info["cmdline"] or []) and self._is_ours(process):
-                found.append(process)
-        return found
+        return [
+            process
+            for process in psutil.process_iter(["cmdline"])
+            if mark in " ".join(process.info["cmdline"] or []) and self._is_ours(process)
+        ]
 
     def kill(self, process: psutil.Process) -> None:
         process.send_signal(signal.SIGKILL)

@@ -12,7 +12,10 @@ from openai import OpenAI
 from tests.serve.stack import ROOT, Stack, wait_until
 
 MODELS = ["gpt-5.4-mini", "claude-sonnet-5", "gemini-3.5-flash"]
-PIXEL = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+PIXEL = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk"
+    "YPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+)
 WEATHER: Any = {
     "type": "function",
     "function": {
@@ -75,11 +78,13 @@ def test_a_stream_says_what_the_whole_answer_says_in_order(client: OpenAI, model
 @pytest.mark.parametrize("model", MODELS)
 def test_parallel_tool_calls_and_their_results(client: OpenAI, model: str, stream: bool) -> None:
     messages = user('[[tool:weather {"city": "Oslo"}]] [[tool:weather {"city": "Rome"}]]')
+    message: Any
     if stream:
         with client.chat.completions.stream(model=model, messages=messages, tools=[WEATHER]) as events:
             message = events.get_final_completion().choices[0].message
     else:
-        message = client.chat.completions.create(model=model, messages=messages, tools=[WEATHER]).choices[0].message  # type: ignore[assignment]
+        answer = client.chat.completions.create(model=model, messages=messages, tools=[WEATHER])
+        message = answer.choices[0].message
     calls: Any = message.tool_calls or []
     assert [json.loads(c.function.arguments) for c in calls] == [{"city": "Oslo"}, {"city": "Rome"}]
     results = [{"role": "tool", "tool_call_id": c.id, "content": f"{n} degrees"} for n, c in enumerate(calls)]
@@ -99,7 +104,10 @@ def test_structured_output_follows_its_schema(client: OpenAI, model: str) -> Non
     answer = client.chat.completions.create(
         model=model,
         messages=user("Who?"),
-        response_format={"type": "json_schema", "json_schema": {"name": "who", "schema": schema, "strict": True}},
+        response_format={
+            "type": "json_schema",
+            "json_schema": {"name": "who", "schema": schema, "strict": True},
+        },
     )
     found = json.loads(answer.choices[0].message.content or "")
     assert set(found) == {"name", "age"}
@@ -153,7 +161,9 @@ def test_a_stream_that_dies_ends_in_a_typed_error(client: OpenAI, model: str, fa
     assert read >= 3
 
 
-@pytest.mark.parametrize("name", ["auto", "auto:cheap", "auto:quality", "auto:fast", "gpt", "claude", "gemini"])
+@pytest.mark.parametrize(
+    "name", ["auto", "auto:cheap", "auto:quality", "auto:fast", "gpt", "claude", "gemini"]
+)
 def test_aliases(client: OpenAI, name: str) -> None:
     assert client.chat.completions.create(model=name, messages=user("hi")).choices[0].message.content
 
@@ -170,9 +180,11 @@ def test_the_models_are_listed(client: OpenAI) -> None:
 
 
 def test_a_wrong_key_is_refused(stack: Stack) -> None:
-    with OpenAI(base_url=f"{stack.url}/v1", api_key="pvx_wrong", max_retries=0) as stranger:
-        with pytest.raises(openai.AuthenticationError):
-            stranger.models.list()
+    with (
+        OpenAI(base_url=f"{stack.url}/v1", api_key="pvx_wrong", max_retries=0) as stranger,
+        pytest.raises(openai.AuthenticationError),
+    ):
+        stranger.models.list()
 
 
 def test_a_new_key_works_and_a_revoked_one_stops_within_5_seconds(stack: Stack) -> None:
@@ -191,7 +203,9 @@ def test_a_new_key_works_and_a_revoked_one_stops_within_5_seconds(stack: Stack) 
         wait_until(refused, within_s=6)
 
 
-def test_the_readme_runs(stack: Stack, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_readme_runs(
+    stack: Stack, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     text = (ROOT / "README.md").read_text()
     [code] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     code = code.replace("http://127.0.0.1:8000", stack.url)

@@ -36,7 +36,10 @@ def test_a_body_without_end_is_not_taken_in(stack: Stack) -> None:
     [gateway] = stack.replicas("Gateway")
     before = gateway.memory_info().rss
     with socket.create_connection(("127.0.0.1", stack.port)) as sock:
-        head = f"POST {PATH} HTTP/1.1\r\nHost: p\r\nAuthorization: Bearer {stack.key}\r\nTransfer-Encoding: chunked\r\n\r\n"
+        head = (
+            f"POST {PATH} HTTP/1.1\r\nHost: p\r\n"
+            f"Authorization: Bearer {stack.key}\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
         sock.sendall(head.encode())
         sent = 0
         try:

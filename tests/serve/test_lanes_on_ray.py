@@ -1,4 +1,4 @@
-"""The contract of lanes on real Ray: cancellation, isolation, a killed replica, back-pressure, memory, scaling."""
+"""Lanes on real Ray: cancellation, isolation, killed replicas, back-pressure, memory, scaling."""
 
 import concurrent.futures
 import json
@@ -128,16 +128,18 @@ def test_a_full_adapter_refuses_at_once_and_says_when_to_return(stack: Stack) ->
 
 
 def test_slow_readers_do_not_grow_memory(stack: Stack) -> None:
-    processes = [*stack.replicas("Gateway"), *stack.replicas("Provider-anthropic")]
-    before = rss(processes)
+    """Each answer is 20 MB of events; what may wait for its reader on the way is a fraction of that."""
+    gateway, adapter = stack.replicas("Gateway"), stack.replicas("Provider-anthropic")
+    before = rss(gateway), rss(adapter)
     with ExitStack() as held:
         for _ in range(20):
             sock = raw_stream(stack, "tokens=100000", model="claude-sonnet-5")
             held.callback(sock.close)
             first_bytes(sock)
         time.sleep(4)
-        grown = rss(processes) - before
-    assert grown / 20 < 4 * 2**20
+        grown = rss(gateway) - before[0], rss(adapter) - before[1]
+    assert grown[0] / 20 < 2 * 2**20
+    assert grown[1] / 20 < 8 * 2**20
 
 
 def test_replicas_follow_the_requests_in_flight_and_no_stream_is_cut(stack: Stack) -> None:

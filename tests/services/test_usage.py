@@ -85,10 +85,12 @@ async def test_batches_with_rows_in_common_do_not_block_each_other(store: UsageS
         replace(BARE, attempt=1, model_id="nul \0"),
         replace(BARE, attempt=1, user_id="not a uuid"),
         replace(BARE, attempt=1, cost_pico=-1),
+        replace(BARE, attempt=1, cost_pico=10**38),
+        replace(BARE, attempt=1, error_code="half a \ud83d pair"),
     ],
 )
 async def test_a_record_that_is_refused_takes_its_batch_with_it(database: Database, bad: UsageRecord) -> None:
     store = PostgresUsageStore(database)
-    with pytest.raises(Internal, match="refuses"):
+    with pytest.raises(Internal, match="usage record"):
         await store.record_many([BARE, bad])
     assert await store.of_request("req-2") == []

@@ -23,7 +23,7 @@ from models.chat import (
     ToolCallStarted,
     Usage,
 )
-from models.doubles import InMemoryLedger, Script, ScriptedProviders, UnchangedContext
+from models.doubles import InMemoryLedger, Script, ScriptedProviders, UnchangedContext, play
 from models.errors import (
     ContextLengthExceeded,
     PolyvoxError,
@@ -86,16 +86,18 @@ class Stage:
 
 
 def says(*parts: Any, finish: Any = "stop") -> Callable[[ProviderCall], Script]:
-    response = ChatResponse(id="i", model="m", parts=parts, finish=finish, usage=USAGE, service_tier="default")
-    return lambda _: iter([[Completed(response)]])
+    response = ChatResponse(
+        id="i", model="m", parts=parts, finish=finish, usage=USAGE, service_tier="default"
+    )
+    return play([Completed(response)])
 
 
 def streams(*chunks: Chunk, finish: Any = "stop") -> Callable[[ProviderCall], Script]:
-    return lambda _: iter([[Started("i", "m")], *([c] for c in chunks), [Finished(finish, USAGE)]])
+    return play([Started("i", "m")], *([c] for c in chunks), [Finished(finish, USAGE)])
 
 
 def raises(error: PolyvoxError) -> Callable[[ProviderCall], Script]:
-    return lambda _: iter([error])
+    return play(error)
 
 
 async def test_a_whole_answer() -> None:
@@ -195,7 +197,7 @@ async def test_tool_calls_stream_with_their_indexes() -> None:
 
 async def test_a_stream_that_breaks_ends_with_a_typed_error_and_no_done() -> None:
     broken = ProviderUnavailable("the connection was cut", provider="openai")
-    stage = Stage(lambda _: iter([[Started("i", "m"), TextDelta("Hel")], broken]))
+    stage = Stage(play([Started("i", "m"), TextDelta("Hel")], broken))
     events = (await stage.client.request("POST", PATH, HELLO | {"stream": True})).events()
     assert events[-1]["error"]["code"] == "provider_unavailable"
     assert "[DONE]" not in events

@@ -19,7 +19,7 @@ from models.chat import (
     TextDelta,
     Usage,
 )
-from models.doubles import InMemoryLedger, Script, ScriptedProviders, UnchangedContext
+from models.doubles import InMemoryLedger, Script, ScriptedProviders, UnchangedContext, play
 from models.errors import (
     ContextLengthExceeded,
     Overloaded,
@@ -43,7 +43,9 @@ MODEL = "gpt-5.4-mini"
 USAGE = Usage(input=100, cache_read=20, output=10, reasoning=4)
 
 
-def ask(text: str = "hi", *, model: str = MODEL, stream: bool = True, max_tokens: int | None = None) -> ChatRequest:
+def ask(
+    text: str = "hi", *, model: str = MODEL, stream: bool = True, max_tokens: int | None = None
+) -> ChatRequest:
     message = Message("user", (Text(text),))
     return ChatRequest(model=model, messages=(message,), stream=stream, max_tokens=max_tokens)
 
@@ -163,7 +165,7 @@ async def test_a_call_cancelled_before_its_first_chunk_is_recorded() -> None:
 
 
 async def test_an_answer_without_usage_is_charged_as_an_estimate() -> None:
-    stage = Stage(lambda _: iter([[TextDelta("x" * 30), Finished("stop", Usage(estimated=True))]]))
+    stage = Stage(play([TextDelta("x" * 30), Finished("stop", Usage(estimated=True))]))
     reply, _ = await stage.read(ask("y" * 300))
     record = stage.ledger.records[0]
     assert record.estimated
@@ -174,7 +176,7 @@ async def test_an_answer_without_usage_is_charged_as_an_estimate() -> None:
 
 async def test_an_error_after_the_first_chunk_is_raised_and_charged() -> None:
     broken = ProviderUnavailable("cut", provider="openai")
-    stage = Stage(lambda _: iter([[TextDelta("Hello")], broken]))
+    stage = Stage(play([TextDelta("Hello")], broken))
     reply = await stage.gateway.chat(ask(), CALLER)
     assert await anext(reply.chunks) == [TextDelta("Hello")]
     with pytest.raises(ProviderUnavailable):
@@ -198,7 +200,7 @@ async def test_an_error_after_the_first_chunk_is_raised_and_charged() -> None:
 async def test_a_failed_attempt_costs_nothing_only_if_the_provider_turned_it_down(
     error: PolyvoxError, charged: bool
 ) -> None:
-    stage = Stage(lambda _: iter([error]))
+    stage = Stage(play(error))
     with pytest.raises(type(error)):
         await stage.gateway.chat(ask(), CALLER)
     outcomes = await stage.outcomes()
@@ -261,4 +263,3 @@ async def test_without_the_ledger_an_answer_does_not_end_well() -> None:
     with pytest.raises(Overloaded):
         _ = [batch async for batch in reply.chunks]
     stage.ledger.away = None
-

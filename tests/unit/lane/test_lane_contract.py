@@ -98,7 +98,9 @@ async def until(true: Callable[[], bool], *, within_s: float = 2.0) -> None:
             await asyncio.sleep(0.002)
 
 
-async def items(lane: Lane, method: str, payload: bytes = b"", *, timeout_s: float = GENEROUS_S) -> list[bytes]:
+async def items(
+    lane: Lane, method: str, payload: bytes = b"", *, timeout_s: float = GENEROUS_S
+) -> list[bytes]:
     found: list[bytes] = []
     async for batch in lane.stream(method, payload, timeout_s=timeout_s):
         found += batch
@@ -126,10 +128,15 @@ async def test_requests_of_one_turn_travel_in_one_frame() -> None:
     callee = Callee("a")
     async with laid(callee) as (lane, _):
         await lane.reach(timeout_s=GENEROUS_S)
-        heard = []
+        heard: list[bytes] = []
         accept = callee.server._callers.copy().pop().connection
         read = accept.data_received
-        accept.data_received = lambda data: (heard.append(data), read(data))[1]  # type: ignore[method-assign]
+
+        def listen(data: bytes) -> None:
+            heard.append(data)
+            read(data)
+
+        accept.data_received = listen  # type: ignore[method-assign]
         await asyncio.gather(*(lane.call("echo", b"x", timeout_s=GENEROUS_S) for _ in range(100)))
     assert len(heard) <= 2
 
@@ -278,7 +285,7 @@ async def test_a_leaving_replica_finishes_what_it_holds_and_gets_nothing_new() -
         await until(lambda: leaving.begun == [b"x"])
         discovery.set({"staying": staying.server})
         assert await lane.call("echo", b"y", timeout_s=GENEROUS_S) == b"staying:y"
-        drained = asyncio.create_task(leaving.server.drain(poll_s=0.01))
+        drained = asyncio.create_task(leaving.server.drain())
         leaving.release.set()
         assert await held == b"leaving"
         await asyncio.wait_for(drained, 1)
