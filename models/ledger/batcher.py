@@ -1,10 +1,15 @@
 """Group commit: records that come while a transaction runs make up the next one."""
 
 import asyncio
+import logging
 from collections import deque
 
-from models.errors import Overloaded, PolyvoxError
+from models.errors import Internal, Overloaded, PolyvoxError
 from models.ledger.usage import UsageRecord, UsageStore
+
+log = logging.getLogger(__name__)
+
+_Waiting = tuple[UsageRecord, asyncio.Future[None]]
 
 MAX_BATCH = 256
 MAX_WAITING = 50_000
@@ -15,7 +20,7 @@ class UsageBatcher:
 
     def __init__(self, store: UsageStore) -> None:
         self._store = store
-        self._waiting: deque[tuple[UsageRecord, asyncio.Future[None]]] = deque()
+        self._waiting: deque[_Waiting] = deque()
         self._writer: asyncio.Task[None] | None = None
 
     async def record(self, record: UsageRecord) -> None:
@@ -36,16 +41,30 @@ class UsageBatcher:
         finally:
             self._writer = None
 
-    async def _commit(self, batch: list[tuple[UsageRecord, asyncio.Future[None]]]) -> None:
-        error: PolyvoxError | None = None
-        try:
-            await self._store.record_many([record for record, _ in batch])
-        except PolyvoxError as raised:
-            error = raised
-        for _, done in batch:
-            if done.done():
-                continue
-            if error is None:
-                done.set_result(None)
+    async def _commit(self, batch: list[_Waiting]) -> None:
+        """A record that the store cannot take spoils its batch: then each is tried alone."""
+        error = await self._try([record for record, _ in batch])
+        for record, done in batch:
+            if isinstance(error, Internal) and len(batch) > 1:
+                _resolve(done, await self._try([record]))
             else:
-                done.set_exception(error)
+                _resolve(done, error)
+
+    async def _try(self, records: list[UsageRecord]) -> PolyvoxError | None:
+        try:
+            await self._store.record_many(records)
+        except PolyvoxError as error:
+            return error
+        except Exception:  # whatever it is, those who wait must hear of it
+            log.exception("a batch of %d records failed", len(records))
+            return Internal("the ledger failed")
+        return None
+
+
+def _resolve(done: asyncio.Future[None], error: PolyvoxError | None) -> None:
+    if done.done():
+        return
+    if error is None:
+        done.set_result(None)
+    else:
+        done.set_exception(error)

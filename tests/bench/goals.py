@@ -22,6 +22,8 @@ Verdict = Literal["pass", "miss", ""]
 _T = TypeVar("_T")
 
 NOTHING = "not measured"
+DISTURBED = "baseline disturbed"
+"""The direct call itself misses the goal, so that nothing can be said of what lies on top of it."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,8 @@ def _latency(results: Results, _scale: Scale) -> Iterator[Row]:
         goal = f"added latency at one connection, {name} ≤ {limit * 1e3:.0f} ms"
         if own is None or base is None:
             yield _judged(goal, None, others=others)
+        elif of(base) > limit:
+            yield Row(goal, DISTURBED, "miss", others)
         else:
             added = of(own) - of(base)
             yield _judged(goal, added <= limit, _ms(added), others)
@@ -132,8 +136,9 @@ def _paced(results: Results, scale: Scale) -> Iterator[Row]:
         results, Measured.best_paced, lambda run: f"{run.first_p99_s * 1e3:.0f} ms at {run.level}"
     )
     if own is None or base is None or not base.sustained:
-        yield _judged(whole, None, others=others)
-        yield _judged(first, None, others=firsts)
+        unknown = NOTHING if own is None or base is None else DISTURBED
+        yield Row(whole, unknown, "miss", others)
+        yield Row(first, unknown, "miss", firsts)
         return
     added = own.first_p99_s - base.first_p99_s
     yield _judged(whole, own.sustained, _condition(own), others)
@@ -145,7 +150,8 @@ def _last(measured: Measured) -> Streams | None:
 
 
 def _condition(run: Streams) -> str:
-    broken = "" if run.sustained else f"{run.failed} failed, {run.short} short, {run.stalled} stalled of "
+    counts = {"failed": run.failed, "short": run.short, "stalled": run.stalled, "late": run.late}
+    broken = "".join(f"{count} {name}, " for name, count in counts.items() if count)
     return f"{broken}{run.level} streams, longest pause {run.longest_gap_s * 1e3:.0f} ms"
 
 

@@ -17,6 +17,8 @@ from tests.bench.subjects import Subject
 from tests.bench.unary_load import UnaryLoad, UnaryPlan
 
 _STARTS_PER_S = 128
+_SETTLE_S = 60
+_SETTLED_CPU_S = 0.2
 _GATEWAY = "gateway"
 
 
@@ -43,6 +45,7 @@ def measure(
 def _take(
     measured: Measured, subject: Subject, scale: Scale, sections: frozenset[Section], *, climb: bool
 ) -> None:
+    settle(subject)
     warm_up(subject, scale)
     if sections & {"unary", "cpu"}:
         measured.unary, measured.cpu = unary_and_cpu(subject, scale)
@@ -61,6 +64,19 @@ def _why(error: Exception) -> str:
     if isinstance(error, urllib.error.HTTPError):
         return f"HTTP {error.code}: {error.read(300).decode(errors='replace')}"
     return str(error)
+
+
+def settle(subject: Subject) -> None:
+    """Wait until it has nothing left to do: the first worker answers while others still start."""
+    give_up_at = time.monotonic() + _SETTLE_S
+    before = subject.census()
+    while time.monotonic() < give_up_at:
+        time.sleep(1)
+        after = subject.census()
+        spent = cpu_by_role(before, after)
+        if sum(cpu_s for role, cpu_s in spent.items() if serves_requests(role)) < _SETTLED_CPU_S:
+            return
+        before = after
 
 
 def warm_up(subject: Subject, scale: Scale) -> None:

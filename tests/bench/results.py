@@ -8,6 +8,8 @@ from tests.bench.unary_load import UnaryLoad
 
 STALL_S = 0.25
 """A pause within a stream that a reader notices."""
+LATE_S = 1.0
+"""A first token after which nobody would call the stream served."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Streams:
     short: int
     """Ended well with fewer chunks than the upstream sent."""
     stalled: int
+    late: int
+    """First content more than a second after the stream was due: alive, but of no use."""
     longest_gap_s: float
     first_p50_s: float
     first_p99_s: float
@@ -46,7 +50,7 @@ class Streams:
 
     @property
     def sustained(self) -> bool:
-        return not (self.failed or self.short or self.stalled)
+        return not (self.failed or self.short or self.stalled or self.late)
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,7 @@ def summarise(load: StreamLoad, *, level: int, tokens: int, stall_s: float) -> S
         failed=len(failed),
         short=sum(stream.ending == "done" and stream.chunks < tokens for stream in load.streams),
         stalled=sum(stream.longest_gap_s > stall_s for stream in load.streams),
+        late=sum(first_s > LATE_S for first_s in first),
         longest_gap_s=max(stream.longest_gap_s for stream in load.streams),
         first_p50_s=quantile(first, 0.5),
         first_p99_s=quantile(first, 0.99),

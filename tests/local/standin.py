@@ -19,11 +19,10 @@ class Echo:
         await send({"type": "http.response.body", "body": body.encode()})
 
 
-@serve.deployment
-@serve.ingress(Echo())
 class Gateway:
     """Nothing but the ingress."""
 
 
 def build(_arguments: dict[str, Any]) -> serve.Application:
-    return Gateway.bind()
+    application: serve.Application = serve.deployment()(serve.ingress(Echo())(Gateway)).bind()
+    return application

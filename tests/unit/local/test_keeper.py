@@ -60,7 +60,7 @@ async def test_it_comes_back_after_kill_9(tmp_path: Path) -> None:
     keeping = asyncio.create_task(keeper.keep())
     psutil.Process(first).kill()
     async with asyncio.timeout(10):
-        while "script is back" not in said:  # noqa: ASYNC110 another process is waited for
+        while "script is back" not in said:
             await asyncio.sleep(0.01)
     assert script.starts == 2
     assert keeper.pid != first

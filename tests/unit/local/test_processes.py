@@ -40,7 +40,7 @@ async def started(home: Home, code: str, role: Role = "sandbox") -> asyncio.subp
     )
     process = await start(command, instance=home.instance)
     async with asyncio.timeout(10):
-        while "up" not in command.log.read_text():  # noqa: ASYNC110 another process is waited for
+        while "up" not in command.log.read_text():
             await asyncio.sleep(0.01)
     return process
 
