@@ -35,7 +35,7 @@ fmt: setup ## format the code
 	@$(BIN)/ruff check -q --fix . ; $(BIN)/ruff format -q .
 
 bench: setup ## goals, figures and verdicts [BENCH=unary|streams|auto|...]
-	@$(BIN)/python -m tests.bench $(BENCH)
+	@$(BIN)/python -m tests.bench $(or $(BENCH),all)
 
 chaos: setup ## the fault runs
 	@$(BIN)/python -m tests.chaos $(CHAOS)

@@ -29,7 +29,7 @@ class LaneDeployment:
         return {"in_flight": float(self._lane.in_flight)}
 
     async def check_health(self) -> None:
-        """A loop that lags seconds behind is as good as dead; a sick provider or database is not our death."""
+        """A loop that lags by seconds is as good as dead; a sick provider or database is not our death."""
         began = time.monotonic()
         await asyncio.sleep(0)
         if time.monotonic() - began > _MAX_LAG_S:

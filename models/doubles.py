@@ -1,7 +1,6 @@
 """Working stand-ins for the gateway's ports: for tests, notebooks, and a gateway in one process."""
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
-
 from typing import Any
 
 from models.chat import ChatRequest, Chunk

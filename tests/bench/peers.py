@@ -54,7 +54,7 @@ def litellm(upstream: str, directory: Path) -> Iterator[Subject]:
     }
     command = [str(home / "bin/litellm"), "--config", str(config), "--host", "127.0.0.1"]
     command += ["--port", str(port), "--num_workers", str(LITELLM_WORKERS)]
-    # By default a worker that imports for more than 5 s is killed and begins anew: on a slow machine for ever.
+    # By default a worker that imports for over 5 s is killed and begins anew, on a slow machine for ever.
     command += ["--timeout_worker_healthcheck", "120"]
     ready_url = f"http://127.0.0.1:{port}/health/liveliness"
     log = directory / "litellm.log"
