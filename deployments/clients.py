@@ -8,6 +8,7 @@ import msgspec
 from deployments.lane.client import Lane
 from models.catalog import Catalog, Mode
 from models.chat import ChatRequest, Chunk
+from models.errors import InvalidRequest
 from models.ledger import UsageRecord
 from models.providers.call import ProviderCall
 from models.routing import Plan
@@ -29,13 +30,22 @@ class ProviderLanes:
 
     async def stream(self, call: ProviderCall) -> AsyncGenerator[list[Chunk], None]:
         lane = self._by_host[call.host]
-        items = lane.stream("stream", _encode(call), timeout_s=call.total_timeout_s + _GRACE_S)
+        items = lane.stream("stream", _packed(call), timeout_s=call.total_timeout_s + _GRACE_S)
         async with aclosing(items) as batches:
             async for batch in batches:
                 chunks = _chunks.decode(batch[0])
                 for item in batch[1:]:
                     chunks += _chunks.decode(item)
                 yield chunks
+
+
+def _packed(call: ProviderCall) -> bytes:
+    try:
+        return _encode(call)
+    except OverflowError:
+        raise InvalidRequest("the request holds an integer beyond 64 bits", sent=False) from None
+    except RecursionError:
+        raise InvalidRequest("the request is nested too deeply", sent=False) from None
 
 
 class RouterLane:

@@ -16,6 +16,7 @@ _DROPPED = frozenset(
         b"x-request-timeout-seconds",
         b"x-request-disconnect-disabled",
         b"x-request-id",
+        b"x-session-id",
         b"serve_multiplexed_model_id",
     }
 )

@@ -1,5 +1,6 @@
 """`Gateway`: the HTTP ingress over `models.gateway`."""
 
+import asyncio
 import secrets
 from typing import Any
 
@@ -61,12 +62,15 @@ class GatewayDeployment:
 
     async def _unready(self) -> dict[str, str]:
         lanes = [*self._providers.values(), self._router, self._context, self._ledger]
+        outcomes = await asyncio.gather(
+            *(lane.reach(timeout_s=2.0) for lane in lanes), return_exceptions=True
+        )
         missing = {}
-        for lane in lanes:
-            try:
-                await lane.reach(timeout_s=2.0)
-            except PolyvoxError as error:
-                missing[lane.name] = error.message
+        for lane, outcome in zip(lanes, outcomes, strict=True):
+            if isinstance(outcome, PolyvoxError):
+                missing[lane.name] = outcome.message
+            elif outcome is not None:
+                raise outcome
         return missing
 
     async def __del__(self) -> None:

@@ -30,5 +30,10 @@ class CostLedgerDeployment(LaneDeployment):
         database = Database(
             Environment().database_url.get_secret_value(), max_size=2, application_name="polyvox-ledger"
         )
-        calls = LedgerCalls(UsageBatcher(PostgresUsageStore(database)))
+        self._batcher = UsageBatcher(PostgresUsageStore(database))
+        calls = LedgerCalls(self._batcher)
         super().__init__({"record": calls.record}, max_in_flight=args.max_in_flight.ledger)
+
+    async def __del__(self) -> None:
+        await super().__del__()
+        await self._batcher.flush()

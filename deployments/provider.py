@@ -1,6 +1,7 @@
 """`Provider-openai`, `Provider-anthropic`, `Provider-google`: one class, bound once per protocol."""
 
 import os
+import threading
 from collections.abc import AsyncGenerator, AsyncIterator
 
 import msgspec
@@ -57,7 +58,7 @@ class ProviderCalls:
             await chunks.aclose()
 
 
-def adapters_of(protocol: Protocol, hosts: list[Host]) -> dict[str, ProviderAdapter]:
+def adapters_of(protocol: Protocol, hosts: list[Host], *, max_connections: int) -> dict[str, ProviderAdapter]:
     """Adapters for the hosts that speak `protocol` and have credentials in this process's environment."""
     profiles = Profiles.load()
     adapters = {}
@@ -66,7 +67,11 @@ def adapters_of(protocol: Protocol, hosts: list[Host]) -> dict[str, ProviderAdap
         if host.protocol == protocol and key is not None:
             base_url = os.environ.get(host.base_url_env) or host.base_url
             address = clients.Host(
-                id=host.id, protocol=_WIRE[protocol], key=SecretStr(key), base_url=base_url
+                id=host.id,
+                protocol=_WIRE[protocol],
+                key=SecretStr(key),
+                base_url=base_url,
+                max_connections=max_connections,
             )
             adapters[host.id] = ProviderAdapter(address, profiles=profiles)
     return adapters
@@ -77,5 +82,8 @@ class ProviderDeployment(LaneDeployment):
 
     def __init__(self, protocol: Protocol, args: Args) -> None:
         hosts = list(args.load_catalog().hosts.values())
-        calls = ProviderCalls(adapters_of(protocol, hosts))
-        super().__init__({"stream": calls.stream}, max_in_flight=args.max_in_flight.provider)
+        limit = args.max_in_flight.provider
+        adapters = adapters_of(protocol, hosts, max_connections=limit)
+        super().__init__({"stream": ProviderCalls(adapters).stream}, max_in_flight=limit)
+        # The SDK's modules take half a second to load: not at the first request's expense.
+        threading.Thread(target=clients.preload, args=(_WIRE[protocol],), daemon=True).start()

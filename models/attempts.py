@@ -3,15 +3,21 @@
 import time
 from datetime import UTC, datetime
 
+from msgspec.structs import replace
+
 from models.catalog import Catalog, Model
 from models.chat import (
     ChatRequest,
     Chunk,
     Completed,
     Finished,
+    Part,
+    RefusalDelta,
+    Started,
     TextDelta,
     ThinkingDelta,
     ToolCallDelta,
+    ToolCallStarted,
     Usage,
 )
 from models.errors import PolyvoxError
@@ -22,6 +28,9 @@ from models.routing.tokens import estimate_input_tokens
 
 _CHARS_PER_TOKEN = 3
 """As `models.routing.tokens`: rather too many tokens than too few."""
+
+_MAX_COUNT = 10**9
+_MAX_TIER_CHARS = 64
 
 
 class Caller:
@@ -50,27 +59,33 @@ class Attempt:
         self._request = request
         self._caller = caller
         self._service_tier = ""
+        self._said_at_start: Usage | None = None
         self._output_chars = 0
         self._began_at = datetime.now(UTC)
         self._began = time.monotonic()
         self._first_token_ms: int | None = None
 
-    def observe(self, chunks: list[Chunk]) -> None:
-        if self._first_token_ms is None:
-            self._first_token_ms = self._elapsed_ms()
-        for chunk in chunks:
+    def observe(self, chunks: list[Chunk]) -> list[Chunk]:
+        """The chunks to hand on: as they came, but for a usage that had to be estimated."""
+        for at, chunk in enumerate(chunks):
             match chunk:
-                case TextDelta(text) | ThinkingDelta(text):
+                case TextDelta(text) | ThinkingDelta(text) | RefusalDelta(text):
                     self._output_chars += len(text)
-                case ToolCallDelta(arguments=arguments):
+                case ToolCallDelta(arguments=arguments) | ToolCallStarted(arguments=arguments):
                     self._output_chars += len(arguments)
+                case Started(usage=usage):
+                    self._said_at_start = usage
                 case Finished(usage=usage, service_tier=tier):
-                    self._complete(usage, tier)
+                    chunks[at] = replace(chunk, usage=self._complete(usage, tier))
                 case Completed(response):
-                    self._output_chars += sum(len(getattr(part, "text", "")) for part in response.parts)
-                    self._complete(response.usage, response.service_tier)
+                    self._output_chars += sum(map(_chars, response.parts))
+                    usage = self._complete(response.usage, response.service_tier)
+                    chunks[at] = Completed(replace(response, usage=usage))
                 case _:
                     pass
+        if self._first_token_ms is None and not all(isinstance(c, Started) for c in chunks):
+            self._first_token_ms = self._elapsed_ms()
+        return chunks
 
     def record(self, catalog: Catalog, status: Status, error: PolyvoxError | None = None) -> UsageRecord:
         """What the ledger keeps of it. A call that may have reached its provider is never free."""
@@ -113,13 +128,35 @@ class Attempt:
             return False
         return not error.sent or error.status is not None
 
-    def _complete(self, usage: Usage, service_tier: str) -> None:
-        self._service_tier = service_tier
-        self.usage = self._estimate() if usage.estimated else usage
+    def _complete(self, usage: Usage, service_tier: str) -> Usage:
+        """What is charged: the provider's word, unless it gave none or one that cannot be."""
+        self._service_tier = service_tier.replace("\0", "")[:_MAX_TIER_CHARS]
+        self.usage = usage if _is_plausible(usage) else self._estimate()
+        return self.usage
 
     def _estimate(self) -> Usage:
+        """The input as the provider counted it at the start, if it did; the output by its characters."""
         output = -(-self._output_chars // _CHARS_PER_TOKEN)
+        said = self._said_at_start
+        if said is not None and said.total_input and _is_plausible(said):
+            return replace(said, output=max(output, said.output), estimated=True)
         return Usage(input=estimate_input_tokens(self._request), output=output, estimated=True)
 
     def _elapsed_ms(self) -> int:
         return round((time.monotonic() - self._began) * 1000)
+
+
+def _is_plausible(usage: Usage) -> bool:
+    counts = (
+        usage.input,
+        usage.cache_read,
+        usage.cache_write_5m,
+        usage.cache_write_1h,
+        usage.output,
+        usage.reasoning,
+    )
+    return not usage.estimated and all(0 <= n <= _MAX_COUNT for n in counts)
+
+
+def _chars(part: Part) -> int:
+    return len(getattr(part, "text", "")) + len(getattr(part, "arguments", ""))

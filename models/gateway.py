@@ -8,20 +8,26 @@ Everything that does I/O is a port; nothing here knows of HTTP, Ray or a provide
 import asyncio
 import contextvars
 import logging
-from collections.abc import AsyncGenerator, Sequence
+import time
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import aclosing
+from datetime import UTC, datetime
+from typing import Any
 
 from msgspec import Struct
 
 from models.attempts import Attempt, Caller
 from models.catalog import Auto, Catalog, Model
-from models.chat import ChatRequest, ChatResponse, Chunk, Completed
+from models.chat import ChatRequest, ChatResponse, Chunk, Completed, Started
 from models.errors import (
     ContextLengthExceeded,
     InvalidRequest,
     Overloaded,
     PolyvoxError,
+    ProviderAuthFailed,
     ProviderGarbled,
+    ProviderTimeout,
+    ProviderUnavailable,
     ReplicaLost,
 )
 from models.ledger import UsageRecord
@@ -31,6 +37,11 @@ from models.providers.call import ProviderCall
 from models.routing import Plan
 
 log = logging.getLogger(__name__)
+
+MAX_ATTEMPTS = 3
+
+_HOST_FAILURES = (ProviderAuthFailed, ProviderUnavailable, ProviderTimeout)
+"""These say more of the host than of the model."""
 
 Chunks = AsyncGenerator[list[Chunk], None]
 
@@ -110,7 +121,10 @@ class Gateway:
                 raise _nobody(plan)
             return [self.catalog.models[c.model_id] for c in plan.candidates], plan
         if named.id not in self.available:
-            raise Overloaded(f"{named.id} is not available: its provider has no credentials", model=named.id)
+            raise ProviderAuthFailed(
+                f"there are no credentials for {named.host}", provider=named.host, sent=False
+            )
+        self.catalog.price_at(named, datetime.now(UTC))  # what has no price is not sent
         return [named], None
 
     async def _first_answer(
@@ -118,24 +132,23 @@ class Gateway:
     ) -> Reply:
         """Try candidates in order, and once more the one whose replica died, until one answers."""
         queue, number = list(candidates), 0
+        deadline = time.monotonic() + self._timeouts.total_s
         while True:
             model = queue.pop(0)
             attempt = Attempt(number, model, request, caller)
-            chunks = self._providers.stream(self._call(request, model, caller))
+            left = deadline - time.monotonic()
+            chunks = self._providers.stream(self._call(request, model, caller, total_s=left))
             try:
-                first = await anext(chunks)
-            except StopAsyncIteration:
-                first = []
+                first = await _first_content(chunks)
             except PolyvoxError as error:
-                self._record_later(attempt.record(self.catalog, "failed", error))
-                if isinstance(error, ReplicaLost) and number == 0:
-                    queue.insert(0, model)
-                if not (error.retryable and queue):
-                    raise
+                self._keep(self._record(attempt.record(self.catalog, "failed", error)))
                 number += 1
+                queue = _who_is_next(queue, model, error, number)
+                if not queue or time.monotonic() >= deadline:
+                    raise
                 continue
             except asyncio.CancelledError:
-                self._record_later(attempt.record(self.catalog, "cancelled"))
+                self._keep(self._record(attempt.record(self.catalog, "cancelled")))
                 raise
             reply = Reply(request_id=caller.request_id, model=model, attempt=attempt, plan=plan)
             reply.chunks = self._settling(reply, attempt, first, chunks)
@@ -147,23 +160,26 @@ class Gateway:
         try:
             async with aclosing(rest):
                 batch: list[Chunk] | None = first
-                while batch is not None:
-                    attempt.observe(batch)
-                    if attempt.usage is not None and not attempt.recorded:
+                while batch is not None and attempt.usage is None:
+                    batch = attempt.observe(batch)
+                    if attempt.usage is not None:
                         record = attempt.record(self.catalog, "completed")
-                        await self._ledger.record(record)
+                        # Shielded: a client that leaves now has an answer that was paid for.
+                        await asyncio.shield(self._keep(self._ledger.record(record)))
                         reply.cost_pico = record.cost_pico
                     yield batch
                     batch = await anext(rest, None)
+                if attempt.usage is None:
+                    raise ProviderGarbled("the answer has no end", provider=attempt.model.host)
         except PolyvoxError as raised:
             error = raised
             raise
         finally:
             if not attempt.recorded:
                 status: Status = "failed" if error else "cancelled"
-                self._record_later(attempt.record(self.catalog, status, error))
+                self._keep(self._record(attempt.record(self.catalog, status, error)))
 
-    def _call(self, request: ChatRequest, model: Model, caller: Caller) -> ProviderCall:
+    def _call(self, request: ChatRequest, model: Model, caller: Caller, *, total_s: float) -> ProviderCall:
         return ProviderCall(
             request=request,
             host=model.host,
@@ -171,23 +187,46 @@ class Gateway:
             max_output_tokens=model.max_output,
             request_id=caller.request_id,
             connect_timeout_s=self._timeouts.connect_s,
-            first_byte_timeout_s=self._timeouts.first_byte_s,
+            # An answer that is not streamed has its first byte when it is done.
+            first_byte_timeout_s=self._timeouts.first_byte_s if request.stream else total_s,
             idle_timeout_s=self._timeouts.idle_s,
-            total_timeout_s=self._timeouts.total_s,
+            total_timeout_s=total_s,
         )
 
-    def _record_later(self, record: UsageRecord) -> None:
-        """Record in a task of its own: the request it belongs to may be cancelled already."""
-        work = self._record(record)
+    def _keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """A task of its own, whatever becomes of the request; `settle_all` waits for it."""
         task = asyncio.get_running_loop().create_task(work, context=contextvars.Context())
         self._afterwards.add(task)
         task.add_done_callback(self._afterwards.discard)
+        return task
 
     async def _record(self, record: UsageRecord) -> None:
         try:
             await self._ledger.record(record)
         except PolyvoxError as error:
             log.error("usage of %s attempt %d is lost: %s", record.request_id, record.attempt, error)
+
+
+async def _first_content(chunks: Chunks) -> list[Chunk]:
+    """What comes up to the first content: until then another candidate may still answer."""
+    first: list[Chunk] = []
+    while all(isinstance(chunk, Started) for chunk in first):
+        batch = await anext(chunks, None)
+        if batch is None:
+            break
+        first += batch
+    return first
+
+
+def _who_is_next(queue: Sequence[Model], failed: Model, error: PolyvoxError, attempts: int) -> list[Model]:
+    """Who is asked after `failed`; nobody where another could do no better."""
+    if attempts >= MAX_ATTEMPTS:
+        return []
+    if isinstance(error, ReplicaLost):
+        return [failed, *queue] if attempts == 1 else list(queue)
+    if isinstance(error, _HOST_FAILURES):
+        return [model for model in queue if model.host != failed.host]
+    return list(queue) if error.retryable else []
 
 
 def _nobody(plan: Plan) -> PolyvoxError:

@@ -81,7 +81,12 @@ class Api:
     async def _fail(self, exchange: Exchange, error: PolyvoxError) -> None:
         if exchange.started:
             return  # the connection closes without an end, which is the only sign left
+        if isinstance(error, Internal):
+            log.error("request %s: %s", exchange.request_id, error.message)
+            error = Internal("internal error")
         headers = (JSON, *retry_headers(error))
+        if isinstance(error, MethodNotAllowed):
+            headers = (*headers, (b"allow", ", ".join(self._guarded[exchange.path]).encode()))
         await exchange.respond(status_of(error), encode_error(openai_fields(error)), headers)
 
     async def _chat(self, exchange: Exchange, principal: Principal, body: bytes) -> None:

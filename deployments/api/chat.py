@@ -55,12 +55,15 @@ async def _stream(exchange: Exchange, reply: Reply, ask: Ask) -> None:
         include_usage=ask.include_usage,
     )
     async with aclosing(reply.chunks) as chunks:
-        await exchange.start(200, (*EVENT_STREAM, *_served_by(reply)))
         try:
             async for batch in chunks:
+                if not exchange.started:
+                    await exchange.start(200, (*EVENT_STREAM, *_served_by(reply)))
                 if events := encoder.encode(batch, cost_pico=reply.cost_pico):
                     await exchange.write(events)
         except PolyvoxError as error:
+            if not exchange.started:
+                raise
             await exchange.write(encoder.error(openai_fields(error)))
     await exchange.end()
 

@@ -64,7 +64,8 @@ def retry_headers(error: PolyvoxError) -> Headers:
     if isinstance(error, errors.PaymentRequired) and error.retry_after_s is None:
         return ((b"x-should-retry", b"false"),)
     if not error.retryable and error.retry_after_s is None:
-        return ()
+        # The SDKs take any 5xx for worth another try.
+        return ((b"x-should-retry", b"false"),) if status_of(error) >= 500 else ()
     seconds = error.retry_after_s if error.retry_after_s is not None else _DEFAULT_RETRY_AFTER_S
     return (
         (b"retry-after", str(max(1, round(seconds))).encode()),

@@ -8,6 +8,9 @@ from pathlib import Path
 STREAM_SILENCE_S = 900
 """Longest pause between two bytes of an answer: above the 600 s that the official SDKs wait."""
 
+LONGEST_STREAM_S = 3_700
+"""Above `total_timeout_s` of `serve_config.yaml`."""
+
 PORT_NAMES = ("haproxy_stats", "haproxy_metrics", "fallback_proxy")
 
 _HAPROXY_DESCRIPTORS_PER_CONNECTION = 2.5
@@ -58,7 +61,7 @@ def ray_environment(
         "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S": str(STREAM_SILENCE_S),
         "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": str(STREAM_SILENCE_S),
         # A reload (a replica came or went) leaves running streams to the old process, which ends after this.
-        "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": str(STREAM_SILENCE_S),
+        "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": str(LONGEST_STREAM_S),
         "RAY_SERVE_HAPROXY_STATS_PORT": str(ports["haproxy_stats"]),
         "RAY_SERVE_HAPROXY_METRICS_PORT": str(ports["haproxy_metrics"]),
         "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(ports["fallback_proxy"]),

@@ -16,6 +16,8 @@ from models.money import usd_text
 
 _FORWARDED = ("logit_bias", "prediction", "prompt_cache_key", "safety_identifier")
 _UNSUPPORTED = ("logprobs", "audio", "functions", "function_call")
+_HARMLESS: tuple[Any, ...] = (None, False, "none", "auto", [])
+"""Values of those that ask for nothing."""
 _DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(?:;[\w=.+-]+)*;base64,", re.ASCII)
 _PATH = re.compile(r" - at `\$\.?(.*)`$")
 
@@ -42,7 +44,7 @@ def decode(body: bytes) -> Ask:
     except RecursionError:
         raise InvalidRequest("the body is nested too deeply") from None
     for field in _UNSUPPORTED:
-        if getattr(asked, field):
+        if getattr(asked, field) not in _HARMLESS:
             raise UnsupportedParameter(f"`{field}` is not supported", param=field)
     if asked.n not in (None, 1):
         raise UnsupportedParameter("`n` other than 1 is not supported", param="n")
@@ -86,15 +88,15 @@ def _message(message: wire.Message, at: int) -> chat.Message:
         result = chat.ToolResult(call_id=message.tool_call_id, parts=_text_parts(message.content))
         return chat.Message("tool", (result,))
     if isinstance(message, wire.Assistant):
-        return chat.Message("assistant", _assistant_parts(message), message.name)
+        return chat.Message("assistant", _assistant_parts(message), message.name or "")
     if isinstance(message, wire.User):
         if isinstance(message.content, str):
-            return chat.Message("user", (chat.Text(message.content),), message.name)
+            return chat.Message("user", (chat.Text(message.content),), message.name or "")
         if not message.content:
             raise InvalidRequest(f"`{where}.content` has no parts", param=f"{where}.content")
-        return chat.Message("user", tuple(_user_part(p, where) for p in message.content), message.name)
+        return chat.Message("user", tuple(_user_part(p, where) for p in message.content), message.name or "")
     role: chat.Role = "developer" if isinstance(message, wire.Developer) else "system"
-    return chat.Message(role, _text_parts(message.content), message.name)
+    return chat.Message(role, _text_parts(message.content), message.name or "")
 
 
 def _text_parts(content: str | list[wire.TextPart]) -> tuple[chat.Text, ...]:
@@ -115,7 +117,7 @@ def _assistant_parts(message: wire.Assistant) -> tuple[chat.Part, ...]:
     if message.refusal:
         parts.append(chat.Refusal(message.refusal))
     for call in message.tool_calls or ():
-        parts.append(chat.ToolCall(call.id, call.function.name, call.function.arguments))
+        parts.append(chat.ToolCall(call.id, call.function.name, call.function.arguments or ""))
     return tuple(parts)
 
 
@@ -143,13 +145,13 @@ def _image(image: wire.ImageUrl, where: str) -> chat.Image:
 
 def _file(file: wire.FileData, where: str) -> chat.File:
     if file.file_id:
-        return chat.File(file_id=file.file_id, file_provider="openai", filename=file.filename)
-    found = _DATA_URL.match(file.file_data)
+        return chat.File(file_id=file.file_id, file_provider="openai", filename=file.filename or "")
     if not file.file_data:
         raise InvalidRequest("a file needs `file_data` or `file_id`", param=f"{where}.content")
+    found = _DATA_URL.match(file.file_data)
     media = (found.group(1) if found else "") or "application/pdf"
     data = file.file_data[found.end() :] if found else file.file_data
-    return chat.File(media_type=media, filename=file.filename, data=data)
+    return chat.File(media_type=media, filename=file.filename or "", data=data)
 
 
 def _tool(function: wire.Function) -> chat.Tool:
@@ -198,7 +200,11 @@ def usage_fields(usage: chat.Usage, cost_pico: int | None) -> dict[str, Any]:
     return fields
 
 
-FINISH = {"refusal": "content_filter"}
+def finish_reason(finish: chat.FinishReason, *, refused: bool) -> str:
+    """OpenAI's models finish a refusal that has words with `stop`; its SDK raises on `content_filter`."""
+    if finish == "refusal":
+        return "stop" if refused else "content_filter"
+    return finish
 
 
 def encode(
@@ -219,7 +225,7 @@ def encode(
             message["refusal"] = part.text
         elif isinstance(part, chat.Thinking) and part.text:
             message["reasoning_content"] = message.get("reasoning_content", "") + part.text
-    finish = FINISH.get(response.finish, response.finish)
+    finish = finish_reason(response.finish, refused=message["refusal"] is not None)
     body: dict[str, Any] = {
         "id": id,
         "object": "chat.completion",

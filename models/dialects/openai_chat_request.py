@@ -41,9 +41,9 @@ class AudioPart(Struct, frozen=True, tag_field="type", tag="input_audio"):
 
 
 class FileData(Struct, frozen=True):
-    file_data: str = ""
-    file_id: str = ""
-    filename: str = ""
+    file_data: str | None = None
+    file_id: str | None = None
+    filename: str | None = None
 
 
 class FilePart(Struct, frozen=True, tag_field="type", tag="file"):
@@ -55,7 +55,7 @@ Part = TextPart | RefusalPart | ImagePart | AudioPart | FilePart
 
 class FunctionCall(Struct, frozen=True):
     name: Name
-    arguments: str = ""
+    arguments: str | None = None
 
 
 class ToolCall(Struct, frozen=True, tag_field="type", tag="function"):
@@ -65,24 +65,24 @@ class ToolCall(Struct, frozen=True, tag_field="type", tag="function"):
 
 class System(Struct, frozen=True, tag_field="role", tag="system"):
     content: Text | list[TextPart]
-    name: str = ""
+    name: str | None = None
 
 
 class Developer(Struct, frozen=True, tag_field="role", tag="developer"):
     content: Text | list[TextPart]
-    name: str = ""
+    name: str | None = None
 
 
 class User(Struct, frozen=True, tag_field="role", tag="user"):
     content: Text | list[Part]
-    name: str = ""
+    name: str | None = None
 
 
 class Assistant(Struct, frozen=True, tag_field="role", tag="assistant"):
     content: Text | list[TextPart | RefusalPart] | None = None
     refusal: str | None = None
     tool_calls: list[ToolCall] | None = None
-    name: str = ""
+    name: str | None = None
 
 
 class ToolResult(Struct, frozen=True, tag_field="role", tag="tool"):
@@ -144,7 +144,8 @@ class StreamOptions(Struct, frozen=True):
     include_usage: bool | None = None
 
 
-PositiveInt = Annotated[int, Meta(ge=1)]
+PositiveInt = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Penalty = Annotated[float, Meta(ge=-2, le=2)]
 
 
@@ -164,7 +165,7 @@ class Request(Struct, frozen=True, kw_only=True):
     top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
     presence_penalty: Penalty | None = None
     frequency_penalty: Penalty | None = None
-    seed: int | None = None
+    seed: Int64 | None = None
     service_tier: str | None = None
     user: str | None = None
     stream: bool | None = None

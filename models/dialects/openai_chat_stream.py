@@ -5,7 +5,7 @@ from typing import Any, assert_never
 import msgspec
 
 from models import chat
-from models.dialects.openai_chat import FINISH, usage_fields
+from models.dialects.openai_chat import finish_reason, usage_fields
 
 _json = msgspec.json.Encoder().encode
 
@@ -20,6 +20,7 @@ class StreamEncoder:
         self._head = b"data: " + _json(head)[:-1]
         self._tail = b',"usage":null}\n\n' if include_usage else b"}\n\n"
         self._include_usage = include_usage
+        self._refused = False
         self._text = self._head + b',"choices":[{"index":0,"delta":{"content":'
         self._text_end = b'},"logprobs":null,"finish_reason":null}]' + self._tail
 
@@ -40,6 +41,7 @@ class StreamEncoder:
             case chat.ThinkingDelta(text):
                 return self._delta({"reasoning_content": text})
             case chat.RefusalDelta(text):
+                self._refused = True
                 return self._delta({"refusal": text})
             case chat.ToolCallStarted(index, id, name, arguments):
                 function = {"name": name, "arguments": arguments}
@@ -61,7 +63,7 @@ class StreamEncoder:
         return self._head + b',"choices":[' + _json(choice) + b"]" + self._tail
 
     def _finished(self, chunk: chat.Finished, cost_pico: int | None) -> bytes:
-        end = self._delta({}, FINISH.get(chunk.finish, chunk.finish))
+        end = self._delta({}, finish_reason(chunk.finish, refused=self._refused))
         if self._include_usage:
             usage = _json(usage_fields(chunk.usage, cost_pico))
             end += self._head + b',"choices":[],"usage":' + usage + b"}\n\n"

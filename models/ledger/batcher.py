@@ -13,6 +13,7 @@ _Waiting = tuple[UsageRecord, asyncio.Future[None]]
 
 MAX_BATCH = 256
 MAX_WAITING = 50_000
+AWAY_S = 0.25
 
 
 class UsageBatcher:
@@ -24,7 +25,10 @@ class UsageBatcher:
         self._writer: asyncio.Task[None] | None = None
 
     async def record(self, record: UsageRecord) -> None:
-        """Returns once it is durable. Raises what kept its transaction from committing."""
+        """Returns once it is durable, however long the store is away; whoever cannot wait stops waiting.
+
+        Once taken it is written even if nobody waits for it any more. Raises what the store has against it.
+        """
         if len(self._waiting) >= MAX_WAITING:
             raise Overloaded("the ledger's queue is full", sent=False)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -33,22 +37,35 @@ class UsageBatcher:
             self._writer = asyncio.create_task(self._write())
         await done
 
+    async def flush(self) -> None:
+        """Returns when everything taken so far is durable."""
+        while self._writer is not None:
+            await asyncio.wait({self._writer})
+
     async def _write(self) -> None:
         try:
             while self._waiting:
                 batch = [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
-                await self._commit(batch)
+                if not await self._commit(batch):
+                    self._waiting.extendleft(reversed(batch))
+                    await asyncio.sleep(AWAY_S)
         finally:
             self._writer = None
 
-    async def _commit(self, batch: list[_Waiting]) -> None:
-        """A record that the store cannot take spoils its batch: then each is tried alone."""
+    async def _commit(self, batch: list[_Waiting]) -> bool:
+        """Whether the batch is dealt with: while the store is away it waits, whoever still waits for it.
+
+        A record that the store cannot take spoils its batch: then each is tried alone.
+        """
         error = await self._try([record for record, _ in batch])
+        if isinstance(error, Overloaded):
+            return False
         for record, done in batch:
             if isinstance(error, Internal) and len(batch) > 1:
                 _resolve(done, await self._try([record]))
             else:
                 _resolve(done, error)
+        return True
 
     async def _try(self, records: list[UsageRecord]) -> PolyvoxError | None:
         try:

@@ -68,7 +68,8 @@ def encode(
         body["user"] = request.end_user
     if request.stream:
         body |= {"stream": True, "stream_options": {"include_usage": True}}
-    return parameters.overlaid(body, request.provider_options.get(PROVIDER, {}), reserved=_RESERVED)
+    options = request.provider_options.get(PROVIDER, {}) if profile.first_party else {}
+    return parameters.overlaid(body, options, reserved=_RESERVED)
 
 
 def _limits(request: ChatRequest, profile: Profile, max_output_tokens: int | None) -> Json:

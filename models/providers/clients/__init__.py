@@ -1,10 +1,11 @@
 """One official SDK client per host. An SDK is imported when the first host that speaks its protocol is."""
 
+from importlib import import_module
 from typing import assert_never
 
 from models.providers.clients.host import Host, Protocol, SdkClient
 
-__all__ = ["Host", "Protocol", "SdkClient", "connect"]
+__all__ = ["Host", "Protocol", "SdkClient", "connect", "preload"]
 
 
 def connect(host: Host) -> SdkClient:
@@ -24,3 +25,9 @@ def connect(host: Host) -> SdkClient:
             return GoogleClient(host)
         case _:
             assert_never(host.protocol)
+
+
+def preload(protocol: Protocol) -> None:
+    """Import the SDK that speaks `protocol` now: it takes half a second."""
+    name = protocol.partition("_")[0]
+    import_module(f"models.providers.clients.{name}")

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import date
 
 import pytest
+from msgspec.structs import replace
 
 from models.attempts import Caller
-from models.catalog import load_catalog
+from models.catalog import Catalog, load_catalog
 from models.chat import (
     ChatRequest,
     ChatResponse,
@@ -17,6 +19,7 @@ from models.chat import (
     Started,
     Text,
     TextDelta,
+    ToolCall,
     Usage,
 )
 from models.doubles import InMemoryLedger, Script, ScriptedProviders, UnchangedContext, play
@@ -24,15 +27,20 @@ from models.errors import (
     ContextLengthExceeded,
     Overloaded,
     PolyvoxError,
+    ProviderAuthFailed,
+    ProviderGarbled,
+    ProviderOverloaded,
     ProviderRateLimited,
     ProviderRefused,
     ProviderTimeout,
     ProviderUnavailable,
     ReplicaLost,
     UnknownModel,
+    UnknownPrice,
 )
-from models.gateway import Gateway, Reply, Timeouts
+from models.gateway import MAX_ATTEMPTS, Gateway, Reply, Timeouts
 from models.identity import Principal
+from models.ledger import UsageRecord
 from models.providers.call import ProviderCall
 from models.routing.router import RuleRouter
 
@@ -241,7 +249,7 @@ async def test_what_the_provider_refuses_is_not_tried_elsewhere() -> None:
     ("request_", "available", "error"),
     [
         (ask(model="gpt-17"), EVERY, UnknownModel),
-        (ask(model=MODEL), frozenset[str](), Overloaded),
+        (ask(model=MODEL), frozenset[str](), ProviderAuthFailed),
         (ask(model="auto"), frozenset[str](), Overloaded),
         (ask("long " * 3_000_000, model="auto"), EVERY, ContextLengthExceeded),
         (ask(model="auto", max_tokens=10**9), EVERY, ContextLengthExceeded),
@@ -253,6 +261,107 @@ async def test_a_request_that_no_model_can_serve_calls_nobody(
     stage = Stage(lambda _: streamed(), available=available)
     with pytest.raises(error):
         await stage.gateway.chat(request_, CALLER)
+    assert stage.providers.calls == []
+
+
+async def test_auto_asks_elsewhere_until_there_is_content() -> None:
+    busy = ProviderOverloaded("busy", status=529)
+
+    def script(_: ProviderCall) -> Script:
+        yield [Started("i", "m")]
+        yield busy if len(stage.providers.calls) == 1 else [TextDelta("Hello")]
+        yield [Finished("stop", USAGE)]
+
+    stage = Stage(script)
+    reply, _ = await stage.read(ask(model="auto"))
+    assert reply.attempts == 2
+
+
+async def test_a_host_that_fails_is_not_asked_for_another_of_its_models() -> None:
+    stage = Stage(failing_first(ProviderAuthFailed("the account is empty", status=402)))
+    await stage.read(ask(model="auto"))
+    first, second = (call.host for call in stage.providers.calls)
+    assert first != second
+
+
+async def test_no_more_than_three_are_asked() -> None:
+    stage = Stage(play(ProviderRateLimited("slow down", status=429)))
+    with pytest.raises(ProviderRateLimited):
+        await stage.gateway.chat(ask(model="auto"), CALLER)
+    assert len(stage.providers.calls) == MAX_ATTEMPTS == 3
+
+
+async def test_an_answer_without_an_end_is_an_error() -> None:
+    stage = Stage(play([TextDelta("Hel")]))
+    with pytest.raises(ProviderGarbled):
+        await stage.read(ask())
+    [(_, status, cost)] = await stage.outcomes()
+    assert status == "failed"
+    assert cost > 0
+
+
+@pytest.mark.parametrize("usage", [Usage(input=-1, output=5), Usage(input=10**19), Usage(estimated=True)])
+async def test_a_usage_that_cannot_be_is_estimated_and_the_client_sees_the_estimate(usage: Usage) -> None:
+    stage = Stage(play([TextDelta("x" * 30)], [Finished("stop", usage, service_tier="de\0fault")]))
+    _, chunks = await stage.read(ask("y" * 300))
+    [record] = stage.ledger.records
+    assert record.estimated
+    assert record.service_tier == "default"
+    assert isinstance(chunks[-1], Finished)
+    assert chunks[-1].usage.output == record.output_tokens == 10
+    assert chunks[-1].usage.input == record.input_tokens >= 100
+
+
+async def test_a_cut_stream_is_charged_for_the_input_that_the_provider_counted() -> None:
+    told = Usage(input=7, cache_read=90_000)
+    stage = Stage(play([Started("i", "m", told), TextDelta("x" * 30)], ProviderUnavailable("cut")))
+    reply = await stage.gateway.chat(ask(), CALLER)
+    with pytest.raises(ProviderUnavailable):
+        _ = [batch async for batch in reply.chunks]
+    await stage.gateway.settle_all()
+    [record] = stage.ledger.records
+    assert (record.input_tokens, record.cache_read_tokens, record.output_tokens) == (7, 90_000, 10)
+
+
+async def test_tool_calls_count_in_an_estimate() -> None:
+    call = ToolCall("c", "look", "x" * 300)
+    response = ChatResponse(
+        id="i", model="m", parts=(call,), finish="tool_calls", usage=Usage(estimated=True)
+    )
+    stage = Stage(play([Completed(response)]))
+    reply = await stage.gateway.chat(ask(stream=False), CALLER)
+    assert (await reply.response()).usage.output == 100
+
+
+async def test_a_client_that_leaves_while_the_usage_is_recorded_loses_no_record() -> None:
+    stage = Stage(lambda _: whole())
+    release = asyncio.Event()
+    record = stage.ledger.record
+
+    async def slowly(row: UsageRecord) -> None:
+        await release.wait()
+        await record(row)
+
+    stage.ledger.record = slowly  # type: ignore[method-assign]
+    reply = await stage.gateway.chat(ask(stream=False), CALLER)
+    reading = asyncio.create_task(reply.response())
+    await asyncio.sleep(0.01)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    release.set()
+    assert [status for _, status, _ in await stage.outcomes()] == ["completed"]
+
+
+async def test_a_model_without_a_price_is_not_called() -> None:
+    stage = Stage(lambda _: streamed())
+    model = CATALOG.models[MODEL]
+    unpriced = replace(model, prices=(replace(model.prices[0], start=date(9999, 1, 1)),))
+    stage.gateway.catalog = Catalog(
+        hosts=CATALOG.hosts, models={MODEL: unpriced}, aliases={}, prefixes={}, snapshot="s"
+    )
+    with pytest.raises(UnknownPrice):
+        await stage.gateway.chat(ask(), CALLER)
     assert stage.providers.calls == []
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from models.errors import Internal, Overloaded
 from models.ledger import UsageRecord
+from models.ledger import batcher as batcher_module
 from models.ledger.batcher import UsageBatcher
 from models.ledger.usage import InMemoryUsageStore
 
@@ -61,14 +62,27 @@ async def test_one_bad_record_spoils_no_neighbour() -> None:
     assert [len(await store.of_request(n)) for n in names] == [1, 0, 1]
 
 
-@pytest.mark.parametrize(("away", "kind"), [(Overloaded("away"), Overloaded), (KeyError("bug"), Internal)])
-async def test_whoever_waits_hears_of_a_failure_and_the_next_batch_goes_on(
-    away: Exception, kind: type[Exception]
-) -> None:
+async def test_while_the_store_is_away_records_wait_and_none_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batcher_module, "AWAY_S", 0.01)
     store = SlowStore()
     batcher = UsageBatcher(store)
-    store.away = away
-    with pytest.raises(kind):
+    store.away = Overloaded("away")
+    waiting = [asyncio.create_task(batcher.record(record(str(n)))) for n in range(5)]
+    impatient = asyncio.create_task(batcher.record(record("impatient")))
+    await asyncio.sleep(0.05)
+    impatient.cancel()
+    store.away = None
+    await asyncio.gather(*waiting)
+    await batcher.flush()
+    for name in ["0", "1", "2", "3", "4", "impatient"]:
+        assert len(await store.of_request(name)) == 1
+
+
+async def test_whoever_waits_hears_of_a_bug_and_the_next_batch_goes_on() -> None:
+    store = SlowStore()
+    batcher = UsageBatcher(store)
+    store.away = KeyError("bug")
+    with pytest.raises(Internal):
         await batcher.record(record("a"))
     store.away = None
     await batcher.record(record("a"))
