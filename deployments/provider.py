@@ -52,6 +52,9 @@ class ProviderCalls:
         chunks: AsyncGenerator[list[Chunk]] = adapter.stream_chat_response(call)
         try:
             async for batch in chunks:
+                if len(batch) <= _ITEM_CHUNKS:
+                    yield _encode(batch)
+                    continue
                 for start in range(0, len(batch), _ITEM_CHUNKS):
                     yield _encode(batch[start : start + _ITEM_CHUNKS])
         finally:

@@ -67,6 +67,9 @@ class Attempt:
 
     def observe(self, chunks: list[Chunk]) -> list[Chunk]:
         """The chunks to hand on: as they came, but for a usage that had to be estimated."""
+        if len(chunks) == 1 and type(only := chunks[0]) is TextDelta and self._first_token_ms is not None:
+            self._output_chars += len(only.text)  # most batches of most streams
+            return chunks
         for at, chunk in enumerate(chunks):
             match chunk:
                 case TextDelta(text) | ThinkingDelta(text) | RefusalDelta(text):

@@ -2,7 +2,8 @@
 
 msgspec structs rather than dicts, so that a request costs microseconds to decode, to carry between
 replicas and to store, and so that a wrong field is an error where it enters. Provider-private
-artefacts (signatures, encrypted reasoning) ride along as `Opaque` and go home only.
+artefacts (signatures, encrypted reasoning) ride along as `Opaque` and go home only. Chunks travel
+as arrays, being many and never stored; what is stored travels by name.
 """
 
 from typing import Any, Literal
@@ -193,7 +194,7 @@ class ChatResponse(Struct, frozen=True, omit_defaults=True, kw_only=True):
     service_tier: str = ""
 
 
-class Started(Struct, frozen=True, omit_defaults=True, tag="started"):
+class Started(Struct, frozen=True, array_like=True, tag="started"):
     """First chunk of a stream."""
 
     id: str
@@ -202,23 +203,23 @@ class Started(Struct, frozen=True, omit_defaults=True, tag="started"):
     """What the provider already says of the input, if anything."""
 
 
-class TextDelta(Struct, frozen=True, omit_defaults=True, tag="text"):
+class TextDelta(Struct, frozen=True, array_like=True, tag="text"):
     text: str
 
 
-class ThinkingDelta(Struct, frozen=True, omit_defaults=True, tag="thinking"):
+class ThinkingDelta(Struct, frozen=True, array_like=True, tag="thinking"):
     text: str
 
 
-class RefusalDelta(Struct, frozen=True, omit_defaults=True, tag="refusal"):
+class RefusalDelta(Struct, frozen=True, array_like=True, tag="refusal"):
     text: str
 
 
-class CitationDelta(Struct, frozen=True, omit_defaults=True, tag="citation"):
+class CitationDelta(Struct, frozen=True, array_like=True, tag="citation"):
     citation: Citation
 
 
-class ToolCallStarted(Struct, frozen=True, omit_defaults=True, tag="tool_call"):
+class ToolCallStarted(Struct, frozen=True, array_like=True, tag="tool_call"):
     index: int
     """Counts tool calls of the answer from 0."""
     id: str
@@ -227,18 +228,18 @@ class ToolCallStarted(Struct, frozen=True, omit_defaults=True, tag="tool_call"):
     opaque: tuple[Opaque, ...] = ()
 
 
-class ToolCallDelta(Struct, frozen=True, omit_defaults=True, tag="tool_arguments"):
+class ToolCallDelta(Struct, frozen=True, array_like=True, tag="tool_arguments"):
     index: int
     arguments: str
 
 
-class OpaqueDelta(Struct, frozen=True, omit_defaults=True, tag="opaque"):
+class OpaqueDelta(Struct, frozen=True, array_like=True, tag="opaque"):
     """An artefact of the part that is open (thinking or text)."""
 
     opaque: Opaque
 
 
-class Finished(Struct, frozen=True, omit_defaults=True, tag="finished"):
+class Finished(Struct, frozen=True, array_like=True, tag="finished"):
     """Last chunk of a stream: nothing follows it."""
 
     finish: FinishReason
@@ -247,7 +248,7 @@ class Finished(Struct, frozen=True, omit_defaults=True, tag="finished"):
     service_tier: str = ""
 
 
-class Completed(Struct, frozen=True, omit_defaults=True, tag="completed"):
+class Completed(Struct, frozen=True, array_like=True, tag="completed"):
     """The only chunk of an answer that was not streamed."""
 
     response: ChatResponse

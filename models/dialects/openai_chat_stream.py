@@ -26,6 +26,8 @@ class StreamEncoder:
 
     def encode(self, chunks: list[chat.Chunk], *, cost_pico: int | None = None) -> bytes:
         """The events of a batch. `cost_pico` is of use with the last one only."""
+        if len(chunks) == 1:
+            return self._chunk(chunks[0], cost_pico)
         return b"".join([self._chunk(chunk, cost_pico) for chunk in chunks])
 
     def error(self, fields: dict[str, Any]) -> bytes:
@@ -33,9 +35,11 @@ class StreamEncoder:
         return b"data: " + _json({"error": fields}) + b"\n\n"
 
     def _chunk(self, chunk: chat.Chunk, cost_pico: int | None) -> bytes:
+        if type(chunk) is chat.TextDelta:
+            return self._text + _json(chunk.text) + self._text_end
         match chunk:
             case chat.TextDelta(text):
-                return self._text + _json(text) + self._text_end
+                return self._delta({"content": text})
             case chat.Started():
                 return self._delta({"role": "assistant", "content": "", "refusal": None})
             case chat.ThinkingDelta(text):
