@@ -74,6 +74,10 @@ class Stack:
             if mark in " ".join(process.info["cmdline"] or []) and self._is_ours(process)
         ]
 
+    def members(self) -> list[psutil.Process]:
+        """Every process of this stack whose environment can be read."""
+        return [process for process in psutil.process_iter() if self._is_ours(process)]
+
     def kill(self, process: psutil.Process) -> None:
         process.send_signal(signal.SIGKILL)
 

@@ -336,11 +336,11 @@ async def test_tool_calls_count_in_an_estimate() -> None:
 async def test_a_client_that_leaves_while_the_usage_is_recorded_loses_no_record() -> None:
     stage = Stage(lambda _: whole())
     release = asyncio.Event()
-    record = stage.ledger.record
+    keep = stage.ledger.record
 
-    async def slowly(row: UsageRecord) -> None:
+    async def slowly(record: UsageRecord) -> None:
         await release.wait()
-        await record(row)
+        await keep(record)
 
     stage.ledger.record = slowly  # type: ignore[method-assign]
     reply = await stage.gateway.chat(ask(stream=False), CALLER)
