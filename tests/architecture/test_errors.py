@@ -27,6 +27,13 @@ def test_an_unknown_kind_is_an_internal_error() -> None:
     assert isinstance(from_details({"kind": "Future", "message": "x"}), errors.Internal)
 
 
+def test_fields_of_a_newer_replica_and_notes_are_left_out() -> None:
+    error = errors.Overloaded("full", sent=False)
+    error.add_note("seen by a debugger")
+    copy = from_details({**error.details(), "from_the_future": 1})
+    assert (type(copy), copy.message, copy.sent) == (errors.Overloaded, "full", False)
+
+
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
 def test_every_error_has_a_status_and_fields(kind: type[PolyvoxError]) -> None:
     assert 400 <= status_of(kind("x")) <= 599

@@ -25,13 +25,7 @@ ROLES = ("Provider-openai", "Provider-anthropic", "Provider-google", "CostLedger
 
 
 def victims(stack: Stack, role: str) -> list[psutil.Process]:
-    if role == "postgres":
-        return [p for p in stack.members() if p.name() == "postgres" and p.ppid() in _supervisors(stack)]
-    return stack.replicas(role)
-
-
-def _supervisors(stack: Stack) -> set[int]:
-    return {p.pid for p in stack.members() if "deployments.local.cli" in " ".join(p.cmdline())}
+    return stack.database() if role == "postgres" else stack.replicas(role)
 
 
 async def kill_now_and_then(stack: Stack, kills: int, seed: int) -> list[str]:

@@ -14,6 +14,9 @@ from typing import Any
 import psutil
 import yaml
 
+from deployments.local.home import Home
+from deployments.local.processes import members
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -74,9 +77,10 @@ class Stack:
             if mark in " ".join(process.info["cmdline"] or []) and self._is_ours(process)
         ]
 
-    def members(self) -> list[psutil.Process]:
-        """Every process of this stack whose environment can be read."""
-        return [process for process in psutil.process_iter() if self._is_ours(process)]
+    def database(self) -> list[psutil.Process]:
+        """PostgreSQL's first process, whose death takes the others along."""
+        ours = [p for p, role in members(Home.open(self.home)) if role == "postgres"]
+        return [p for p in ours if p.ppid() not in {other.pid for other in ours}]
 
     def kill(self, process: psutil.Process) -> None:
         process.send_signal(signal.SIGKILL)
