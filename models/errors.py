@@ -181,8 +181,11 @@ def _tree(cls: type[PolyvoxError]) -> dict[str, type[PolyvoxError]]:
 
 KINDS = _tree(PolyvoxError)
 
+_FIELDS = frozenset(vars(PolyvoxError("")))
+"""A newer replica's errors may have more."""
+
 
 def from_details(details: dict[str, Any]) -> PolyvoxError:
     """The error that `details()` described; an unknown kind becomes `Internal`."""
-    fields = dict(details)
-    return KINDS.get(fields.pop("kind", ""), Internal)(**fields)
+    fields = {name: value for name, value in details.items() if name in _FIELDS}
+    return KINDS.get(details.get("kind", ""), Internal)(**fields)

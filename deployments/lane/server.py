@@ -6,12 +6,24 @@ import hmac
 import logging
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import suppress
 
 from msgspec import Struct
 
 from deployments.lane import frames
 from deployments.lane.connection import Connection
-from deployments.lane.frames import Answer, Cancel, Credit, Hello, Kind, Splitter, Submit, Up
+from deployments.lane.frames import (
+    MAX_FRAME_BYTES,
+    MAX_PAYLOAD_BYTES,
+    WELCOME,
+    Answer,
+    Cancel,
+    Hello,
+    Kind,
+    Splitter,
+    Submit,
+    Up,
+)
 from models.errors import DeadlineExceeded, Internal, Overloaded, PolyvoxError
 
 log = logging.getLogger(__name__)
@@ -22,7 +34,16 @@ Handler = Callable[[bytes], AsyncIterator[bytes]]
 WINDOW_BYTES = 64 * 1024
 """How far a request's answer may run ahead of its reader."""
 
-HEARTBEAT_S = 2.0
+GREETING_S = 5.0
+"""How long a connection may stay a stranger's."""
+
+MAX_STRANGERS = 256
+"""Beyond the backlog of the socket, so that callers who all come at once are not taken for a flood."""
+
+MAX_GREETING_BYTES = 4096
+
+LEAVE_S = 2.0
+"""How long a drained server waits for its callers to hear that it leaves."""
 
 PING = "ping"
 """A method that every lane server has."""
@@ -52,21 +73,31 @@ class LaneServer:
         self._replica = replica
         self._token = secrets.token_urlsafe(32)
         self._server: asyncio.Server | None = None
+        self._draining = False
+        self._strangers: dict[_Caller, None] = {}
+        """Connections that have not proved yet that they are callers, the oldest first."""
         self._callers: set[_Caller] = set()
-        self._heart: asyncio.Task[None] | None = None
+        self._alone = asyncio.Event()
+        self._alone.set()
 
     async def start(self, host: str) -> Address:
         """Listen on a free port of `host`; again: the same address."""
         if self._server is None:
             loop = asyncio.get_running_loop()
-            self._server = await loop.create_server(lambda: self._accept().connection, host, 0)
-            self._heart = loop.create_task(self._beat())
+            self._server = await loop.create_server(self._accept, host, 0)
         port = self._server.sockets[0].getsockname()[1]
         return Address(self._replica, host, port, self._token)
 
     async def drain(self) -> None:
-        """Return when nothing runs any more."""
+        """Take nothing new; return when nothing runs any more and the callers have left, or had time to."""
+        self._draining = True
         await self._idle.wait()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LEAVE_S):
+                await self._alone.wait()
+
+    def takes_more(self) -> bool:
+        return not self._draining and self.in_flight < self.max_in_flight
 
     def begin(self) -> None:
         self.in_flight += 1
@@ -81,28 +112,32 @@ class LaneServer:
         """Cancel what runs and close every socket."""
         if self._server is not None:
             self._server.close()
-        if self._heart is not None:
-            self._heart.cancel()
-        for caller in list(self._callers):
+        for caller in [*self._strangers, *self._callers]:
             caller.connection.close()
         await asyncio.sleep(0)  # until their transports have closed
 
     def knows(self, token: str) -> bool:
-        return hmac.compare_digest(token, self._token)
+        return hmac.compare_digest(token.encode(), self._token.encode())
+
+    def welcome(self, caller: "_Caller") -> None:
+        self._strangers.pop(caller, None)
+        self._callers.add(caller)
+        self._alone.clear()
 
     def forget(self, caller: "_Caller") -> None:
+        self._strangers.pop(caller, None)
         self._callers.discard(caller)
+        if not self._callers:
+            self._alone.set()
 
-    def _accept(self) -> "_Caller":
+    def _accept(self) -> Connection:
+        if len(self._strangers) >= MAX_STRANGERS:
+            oldest = next(iter(self._strangers))
+            del self._strangers[oldest]
+            oldest.connection.abort()
         caller = _Caller(self)
-        self._callers.add(caller)
-        return caller
-
-    async def _beat(self) -> None:
-        while True:
-            await asyncio.sleep(HEARTBEAT_S)
-            for caller in list(self._callers):
-                caller.connection.beat()
+        self._strangers[caller] = None
+        return caller.connection
 
 
 async def _pong(_: bytes) -> AsyncIterator[bytes]:
@@ -110,78 +145,92 @@ async def _pong(_: bytes) -> AsyncIterator[bytes]:
 
 
 class _Caller:
-    """One connected lane and what it has running here."""
+    """One connected lane and what it has running here; a stranger until it has said the token."""
 
     def __init__(self, server: LaneServer) -> None:
         self._server = server
-        self._greeted = False
         self._running: dict[int, _Running] = {}
-        splitter: Splitter[Up] = Splitter(frames.ups)
-        self.connection = Connection(splitter, receive=self._receive, closed=self._closed)
+        self._splitter: Splitter[Up] = Splitter(frames.ups, max_frame_bytes=MAX_GREETING_BYTES)
+        self.connection = Connection(self._splitter, receive=self._greeted, closed=self._closed)
+        self._patience = asyncio.get_running_loop().call_later(GREETING_S, self.connection.abort)
+
+    def _greeted(self, message: Up) -> None:
+        if not (isinstance(message, Hello) and self._server.knows(message.token)):
+            raise ValueError("not a lane of this deployment")
+        self._patience.cancel()
+        self._splitter.max_frame_bytes = MAX_FRAME_BYTES
+        self.connection.receive = self._receive
+        self._server.welcome(self)
+        self.connection.put(WELCOME)
 
     def _receive(self, message: Up) -> None:
-        if not self._greeted:
-            if not (isinstance(message, Hello) and self._server.knows(message.token)):
-                raise ValueError("not a lane of this deployment")
-            self._greeted = True
-        elif isinstance(message, Submit):
+        if isinstance(message, Submit):
             self._start(message)
         elif isinstance(message, Hello):
             raise ValueError("a second hello")
         elif running := self._running.get(message.id):
             if isinstance(message, Cancel):
                 running.task.cancel()
-            elif isinstance(message, Credit):
+            else:
                 running.credit(message.consumed)
 
     def _closed(self) -> None:
+        self._patience.cancel()
         self._server.forget(self)
         for running in list(self._running.values()):
             running.task.cancel()
 
     def _start(self, submit: Submit) -> None:
-        if self._server.in_flight >= self._server.max_in_flight:
-            self._fail(submit.id, Overloaded("all slots of this service are taken", sent=False))
+        if not self._server.takes_more():
+            self._fail(submit.id, Overloaded("this service takes no more requests now", sent=False))
             return
         self._server.begin()
-        running = self._running[submit.id] = _Running()
+        id, running = submit.id, _Running()
+        self._running[id] = running
         running.task = asyncio.get_running_loop().create_task(
             self._run(submit, running), context=contextvars.Context()
         )
         # Not in the task: one that is cancelled before its first step never reaches its `finally`.
-        running.task.add_done_callback(lambda _: self._ended(submit.id))
+        running.task.add_done_callback(lambda _: self._ended(id))
 
     def _ended(self, id: int) -> None:
         self._server.end()
         del self._running[id]
 
     async def _run(self, submit: Submit, running: "_Running") -> None:
+        id, method = submit.id, submit.method
         try:
             async with asyncio.timeout(submit.timeout_s):
-                await self._pump(submit, running)
+                items = self._items(submit)
+                del submit  # from here on the request's bytes are the handler's alone
+                await self._pump(id, items, running)
         except PolyvoxError as error:
-            self._fail(submit.id, error)
+            self._fail(id, error)
         except TimeoutError:
-            self._fail(submit.id, DeadlineExceeded("the request's time is up"))
+            self._fail(id, DeadlineExceeded("the request's time is up"))
         except Exception:  # a handler's bug becomes this request's error and no one else's
-            log.exception("lane method %s failed", submit.method)
-            self._fail(submit.id, Internal("internal error"))
+            log.exception("lane method %s failed", method)
+            self._fail(id, Internal("internal error"))
 
-    async def _pump(self, submit: Submit, running: "_Running") -> None:
+    def _items(self, submit: Submit) -> AsyncIterator[bytes]:
         handler = self._server.handlers.get(submit.method)
         if handler is None:
             raise Internal(f"no lane method {submit.method}")
-        items = handler(submit.payload)
+        return handler(submit.payload)
+
+    async def _pump(self, id: int, items: AsyncIterator[bytes], running: "_Running") -> None:
         try:
             async for item in items:
-                self.connection.put(Answer(submit.id, Kind.ITEM, item))
+                if len(item) > MAX_PAYLOAD_BYTES:
+                    raise Internal("an item of the answer is too large")
+                self.connection.put(Answer(id, Kind.ITEM, item))
                 running.unread += len(item)
                 if running.unread >= WINDOW_BYTES:
                     await running.room()
         finally:
             if isinstance(items, AsyncGenerator):
                 await items.aclose()
-        self.connection.put(Answer(submit.id, Kind.END))
+        self.connection.put(Answer(id, Kind.END))
 
     def _fail(self, id: int, error: PolyvoxError) -> None:
         self.connection.put(Answer(id, Kind.ERROR, frames.encode_details(error.details())))

@@ -1,15 +1,13 @@
 """The contract of lanes, over real sockets and without Ray (docs/adr/0001-lanes.md)."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 
 import pytest
 
-from deployments.lane import client as client_module
 from deployments.lane.client import Lane
 from deployments.lane.local import LocalDiscovery
-from deployments.lane.server import WINDOW_BYTES, Address, LaneServer
+from deployments.lane.server import WINDOW_BYTES
 from models.errors import (
     DeadlineExceeded,
     Internal,
@@ -18,99 +16,7 @@ from models.errors import (
     ProviderRateLimited,
     ReplicaLost,
 )
-
-GENEROUS_S = 5.0
-
-
-class Callee:
-    """One replica's handlers, with what the tests need to see of them."""
-
-    def __init__(self, name: str, *, max_in_flight: int = 1_000) -> None:
-        self.name = name
-        self.begun: list[bytes] = []
-        self.cancelled: list[bytes] = []
-        self.sent = 0
-        self.release = asyncio.Event()
-        handlers = {
-            "echo": self.echo,
-            "count": self.count,
-            "fail": self.fail,
-            "break": self.broken,
-            "hold": self.hold,
-            "flood": self.flood,
-            "first": self.first,
-        }
-        self.server = LaneServer(handlers, replica=name, max_in_flight=max_in_flight)
-
-    async def echo(self, payload: bytes) -> AsyncIterator[bytes]:
-        yield self.name.encode() + b":" + payload
-
-    async def count(self, payload: bytes) -> AsyncIterator[bytes]:
-        for number in range(int(payload)):
-            yield str(number).encode()
-            if number % 7 == 0:
-                await asyncio.sleep(0)
-
-    async def fail(self, _: bytes) -> AsyncIterator[bytes]:
-        yield b"one"
-        raise ProviderRateLimited("slow down", provider="openai", status=429, retry_after_s=3.5)
-
-    async def broken(self, _: bytes) -> AsyncIterator[bytes]:
-        yield b"one"
-        raise KeyError("a secret detail")
-
-    async def hold(self, payload: bytes) -> AsyncIterator[bytes]:
-        self.begun.append(payload)
-        try:
-            await self.release.wait()
-        except asyncio.CancelledError:
-            self.cancelled.append(payload)
-            raise
-        yield self.name.encode()
-
-    async def first(self, payload: bytes) -> AsyncIterator[bytes]:
-        yield b"first of " + payload
-        async for item in self.hold(payload):
-            yield item
-
-    async def flood(self, _: bytes) -> AsyncIterator[bytes]:
-        while True:
-            self.sent += 1
-            yield bytes(1024)
-
-
-@asynccontextmanager
-async def laid(*callees: Callee, retries: int = 1) -> AsyncGenerator[tuple[Lane, LocalDiscovery]]:
-    discovery = LocalDiscovery({c.name: c.server for c in callees})
-    lane = Lane(discovery, name="test", retries=retries)
-    try:
-        yield lane, discovery
-    finally:
-        lane.close()
-        for callee in callees:
-            await callee.server.stop()
-        await asyncio.sleep(0)
-
-
-async def until(true: Callable[[], bool], *, within_s: float = 2.0) -> None:
-    async with asyncio.timeout(within_s):
-        while not true():
-            await asyncio.sleep(0.002)
-
-
-async def items(
-    lane: Lane, method: str, payload: bytes = b"", *, timeout_s: float = GENEROUS_S
-) -> list[bytes]:
-    found: list[bytes] = []
-    async for batch in lane.stream(method, payload, timeout_s=timeout_s):
-        found += batch
-    return found
-
-
-async def raised(work: Awaitable[object]) -> BaseException:
-    with pytest.raises(Exception) as caught:  # noqa: PT011 - the caller looks at it
-        await work
-    return caught.value
+from tests.unit.lane.callee import GENEROUS_S, Callee, items, laid, raised, until
 
 
 async def test_an_answer_comes_back() -> None:
@@ -312,62 +218,3 @@ async def test_a_lost_caller_takes_its_requests_with_it() -> None:
         assert isinstance(await raised(call), ReplicaLost)
         await until(lambda: callee.cancelled == [b"x"])
         await until(lambda: callee.server.in_flight == 0)
-
-
-async def test_a_replica_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "SILENCE_S", 0.1)
-
-    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(-1)
-        writer.close()
-
-    silent = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
-    port = silent.sockets[0].getsockname()[1]
-
-    class Hanging(LocalDiscovery):
-        async def address(self, replica: str | None) -> Address:
-            if replica == "hangs":
-                return Address("hangs", "127.0.0.1", port, "token")
-            return await super().address(replica)
-
-    fine = Callee("fine")
-    lane = Lane(Hanging({"hangs": fine.server}), name="test", retries=1)
-    call = asyncio.create_task(lane.call("echo", b"x", timeout_s=GENEROUS_S))
-    await asyncio.sleep(0.02)
-    assert isinstance(lane.discovery, LocalDiscovery)
-    lane.discovery.set({"hangs": fine.server, "fine": fine.server})
-    assert await call == b"fine:x"
-    lane.close()
-    silent.close()
-    await silent.wait_closed()
-    await fine.server.stop()
-    await asyncio.sleep(0.01)
-
-
-@pytest.mark.parametrize(
-    "said", [b"GET / HTTP/1.1\r\n\r\n", b"\xff" * 64, b"\x00\x00\x00\x02\x91\x92", b"\x00\x00\x00\x01\xc0"]
-)
-async def test_whoever_does_not_know_the_token_or_the_protocol_is_hung_up_on(said: bytes) -> None:
-    callee = Callee("a")
-    address = await callee.server.start("127.0.0.1")
-    reader, writer = await asyncio.open_connection(address.host, address.port)
-    writer.write(said)
-    assert await asyncio.wait_for(reader.read(), 2) == b""
-    writer.close()
-    await writer.wait_closed()
-    await callee.server.stop()
-
-
-async def test_a_wrong_token_runs_nothing() -> None:
-    callee = Callee("a")
-    address = await callee.server.start("127.0.0.1")
-
-    class Lying(LocalDiscovery):
-        async def address(self, replica: str | None) -> Address:
-            return Address(address.replica, address.host, address.port, "guessed")
-
-    lane = Lane(Lying({"a": callee.server}), name="test", retries=0)
-    assert isinstance(await raised(lane.call("hold", b"x", timeout_s=1)), ReplicaLost)
-    assert callee.begun == []
-    lane.close()
-    await callee.server.stop()
