@@ -2,14 +2,16 @@
 
 Serve honours some request headers from anyone and, to notice a client that leaves, reads the whole
 body into an unbounded queue. Here the headers are dropped, and that reading is switched off: the API
-reads a body only as far as its limit and watches for the disconnect itself.
+reads a body only as far as its limit and watches for the disconnect itself. The request's id is made
+here too, so that Serve and Polyvox call it the same.
 """
 
+import os
 from collections.abc import Awaitable, Callable
 
 from starlette.middleware import Middleware
 
-from deployments.api.exchange import Receive, Scope, Send
+from deployments.api.exchange import REQUEST_ID, Receive, Scope, Send
 
 _DROPPED = frozenset(
     {
@@ -31,8 +33,9 @@ class Edge:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            scope["headers"] = [h for h in scope["headers"] if h[0] not in _DROPPED]
-            scope["headers"].append(_OURS)
+            request_id = scope[REQUEST_ID] = f"req_{os.urandom(12).hex()}"
+            headers = [h for h in scope["headers"] if h[0] not in _DROPPED]
+            scope["headers"] = [*headers, _OURS, (b"x-request-id", request_id.encode())]
         await self._app(scope, receive, send)
 
 

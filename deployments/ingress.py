@@ -1,7 +1,6 @@
 """`Gateway`: the HTTP ingress over `models.gateway`."""
 
 import asyncio
-import secrets
 from typing import Any
 
 from ray.serve.handle import DeploymentHandle
@@ -10,6 +9,7 @@ from deployments.api.app import Api
 from deployments.clients import ContextLane, LedgerLane, ProviderLanes, RouterLane
 from deployments.lane.client import Lane
 from deployments.lane.discovery import ServeDiscovery
+from deployments.lane_deployment import CpuMeter
 from deployments.settings import Args, Environment, available_models
 from models.errors import PolyvoxError
 from models.gateway import Gateway
@@ -19,10 +19,6 @@ from models.store import Database
 Handle = DeploymentHandle[Any]
 
 
-def new_request_id() -> str:
-    return f"req_{secrets.token_hex(12)}"
-
-
 class GatewayDeployment:
     """Authenticates, decodes, has the request answered, encodes; holds caches and lanes, no state."""
 
@@ -30,6 +26,7 @@ class GatewayDeployment:
         self, args: Args, *, providers: dict[str, Handle], router: Handle, context: Handle, ledger: Handle
     ) -> None:
         self._args = args
+        self._cpu = CpuMeter()
         self._environment = Environment()
         self._providers = {name: _lane(name, handle, retries=0) for name, handle in providers.items()}
         self._router = _lane("router", router)
@@ -52,13 +49,13 @@ class GatewayDeployment:
     def __serve_build_asgi_app__(self) -> Api:
         pepper = load_pepper(self._environment.pepper_path)
         keys = PostgresKeyStore(self._database)
-        return Api(
+        self._api = Api(
             self._gateway,
             Authenticator(keys, pepper, ttl_s=self._args.key_cache_s),
             unready=self._unready,
             sandboxed=self._environment.sandboxed_hosts,
-            new_request_id=new_request_id,
         )
+        return self._api
 
     async def _unready(self) -> dict[str, str]:
         lanes = [*self._providers.values(), self._router, self._context, self._ledger]
@@ -72,6 +69,9 @@ class GatewayDeployment:
             elif outcome is not None:
                 raise outcome
         return missing
+
+    def record_autoscaling_stats(self) -> dict[str, float]:
+        return {"in_flight": float(self._api.in_flight), "cpu": self._cpu.share()}
 
     async def __del__(self) -> None:
         """Serve has ended the HTTP requests by now; their records may still be under way."""

@@ -13,12 +13,24 @@ from deployments.lane.server import Handler, LaneServer
 _MAX_LAG_S = 2.0
 
 
+class CpuMeter:
+    """How much of a core this process has used since it was last asked."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic(), time.process_time()
+
+    def share(self) -> float:
+        (then, used), self._last = self._last, (time.monotonic(), time.process_time())
+        return (self._last[1] - used) / max(0.001, self._last[0] - then)
+
+
 class LaneDeployment:
     """Base of shims. A subclass builds a plain object in its constructor and hands its methods over."""
 
     def __init__(self, handlers: Mapping[str, Handler], *, max_in_flight: int) -> None:
         self._host: str = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
         replica = serve.get_replica_context().replica_id.unique_id
+        self._cpu = CpuMeter()
         self._lane = LaneServer(handlers, replica=replica, max_in_flight=max_in_flight)
 
     async def lane_address(self, replica: str | None = None) -> bytes:
@@ -26,7 +38,7 @@ class LaneDeployment:
         return msgspec.msgpack.encode(await self._lane.start(self._host))
 
     def record_autoscaling_stats(self) -> dict[str, float]:
-        return {"in_flight": float(self._lane.in_flight)}
+        return {"in_flight": float(self._lane.in_flight), "cpu": self._cpu.share()}
 
     async def check_health(self) -> None:
         """A loop that lags by seconds is as good as dead; a sick provider or database is not our death."""

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from deployments.api.exchange import REQUEST_ID
+
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
 
@@ -58,6 +60,7 @@ class Client:
             "path": path,
             "headers": [(k.lower().encode(), v.encode("latin-1")) for k, v in sent.items()],
             "query_string": b"",
+            REQUEST_ID: "req_1",
         }
         response = Response()
         gone = asyncio.Event()

@@ -34,13 +34,12 @@ class Api:
         *,
         unready: Check,
         sandboxed: frozenset[str] = frozenset(),
-        new_request_id: Callable[[], str],
     ) -> None:
+        self.in_flight = 0
         self._gateway = gateway
         self._authenticator = authenticator
         self._unready = unready
         self._sandboxed = sandboxed
-        self._new_request_id = new_request_id
         self._open: dict[str, Callable[[Exchange], Awaitable[None]]] = {
             "/healthz": self._healthz,
             "/readyz": self._readyz,
@@ -53,7 +52,8 @@ class Api:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        exchange = Exchange(scope, receive, send, request_id=self._new_request_id())
+        exchange = Exchange(scope, receive, send)
+        self.in_flight += 1
         try:
             await self._handle(exchange)
         except ClientGone:
@@ -63,6 +63,8 @@ class Api:
         except Exception:  # the boundary: a bug becomes a plain 500 without a stack in it
             log.exception("request %s failed", exchange.request_id)
             await self._fail(exchange, Internal("internal error"))
+        finally:
+            self.in_flight -= 1
 
     async def _handle(self, exchange: Exchange) -> None:
         if exchange.path in self._open:

@@ -14,6 +14,9 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 JSON: tuple[bytes, bytes] = (b"content-type", b"application/json")
 
+REQUEST_ID = "polyvox.request_id"
+"""Key of the scope under which the edge says what the request is called."""
+
 _CLOSE = (b"connection", b"close")
 
 EVENT_STREAM: Headers = (
@@ -30,11 +33,11 @@ class ClientGone(Exception):
 class Exchange:
     """`headers` by lower-case name; of a name that comes twice, the last."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, *, request_id: str) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        self.request_id = request_id
+        self.request_id: str = scope[REQUEST_ID]
         self.started = False
         self._body_is_read = self.method == "GET"
         self._receive = receive

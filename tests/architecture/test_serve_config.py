@@ -44,9 +44,7 @@ def test_every_deployment_scales_on_its_own_and_bounds_what_it_takes(name: str) 
     assert scaling["min_replicas"] >= 1
     assert scaling["max_replicas"] > scaling["min_replicas"]
     assert 0 < block["max_ongoing_requests"] <= 10_000
-    behind_lane = name != "Gateway"
-    policy = scaling.get("policy", {}).get("policy_function")
-    assert policy == ("deployments.autoscaling:in_flight" if behind_lane else None)
+    assert scaling["policy"]["policy_function"] == "deployments.autoscaling:in_flight"
 
 
 def test_long_streams_outlive_a_redeploy() -> None:

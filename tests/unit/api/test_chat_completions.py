@@ -78,7 +78,6 @@ class Stage:
             OneKey(),
             unready=self.unready,
             sandboxed=frozenset({"google"}),
-            new_request_id=lambda: "req_1",
         )
         self.client = Client(self.app, key=KEY)
 
