@@ -9,7 +9,7 @@ from deployments.api.app import Api
 from deployments.clients import ContextLane, LedgerLane, ProviderLanes, RouterLane
 from deployments.lane.client import Lane
 from deployments.lane.discovery import ServeDiscovery
-from deployments.lane_deployment import CpuMeter
+from deployments.process import CpuMeter, collect_garbage_rarely
 from deployments.settings import Args, Environment, available_models
 from models.errors import PolyvoxError
 from models.gateway import Gateway
@@ -26,6 +26,7 @@ class GatewayDeployment:
         self, args: Args, *, providers: dict[str, Handle], router: Handle, context: Handle, ledger: Handle
     ) -> None:
         self._args = args
+        collect_garbage_rarely()
         self._cpu = CpuMeter()
         self._environment = Environment()
         self._providers = {name: _lane(name, handle, retries=0) for name, handle in providers.items()}

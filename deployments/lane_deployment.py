@@ -9,19 +9,9 @@ import ray
 from ray import serve
 
 from deployments.lane.server import Handler, LaneServer
+from deployments.process import CpuMeter, collect_garbage_rarely
 
 _MAX_LAG_S = 2.0
-
-
-class CpuMeter:
-    """How much of a core this process has used since it was last asked."""
-
-    def __init__(self) -> None:
-        self._last = time.monotonic(), time.process_time()
-
-    def share(self) -> float:
-        (then, used), self._last = self._last, (time.monotonic(), time.process_time())
-        return (self._last[1] - used) / max(0.001, self._last[0] - then)
 
 
 class LaneDeployment:
@@ -30,6 +20,7 @@ class LaneDeployment:
     def __init__(self, handlers: Mapping[str, Handler], *, max_in_flight: int) -> None:
         self._host: str = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
         replica = serve.get_replica_context().replica_id.unique_id
+        collect_garbage_rarely()
         self._cpu = CpuMeter()
         self._lane = LaneServer(handlers, replica=replica, max_in_flight=max_in_flight)
 

@@ -1,0 +1,24 @@
+"""What a replica's process is told, and what it says of itself."""
+
+import gc
+import time
+
+_YOUNG_OBJECTS = 50_000
+
+
+def collect_garbage_rarely() -> None:
+    """Python's thresholds are for short programs: at 256 paced streams the collector's pauses made the
+    longest gap between two chunks 257 ms instead of 155 ms. What is freed by counting is freed all the same.
+    """
+    gc.set_threshold(_YOUNG_OBJECTS, 20, 50)
+
+
+class CpuMeter:
+    """How much of a core this process has used since it was last asked."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic(), time.process_time()
+
+    def share(self) -> float:
+        (then, used), self._last = self._last, (time.monotonic(), time.process_time())
+        return (self._last[1] - used) / max(0.001, self._last[0] - then)
