@@ -370,12 +370,8 @@ async def test_a_bug_is_a_plain_500() -> None:
 
     response = await Stage(bug).client.request("POST", PATH, HELLO)
     assert response.status == 500
-    assert response.json()["error"] == {
-        "message": "internal error",
-        "type": "server_error",
-        "param": None,
-        "code": "internal_error",
-    }
+    error = {"message": "internal error", "type": "server_error", "param": None, "code": "internal_error"}
+    assert response.json()["error"] == error
 
 
 class Endless(ScriptedProviders):
