@@ -1,6 +1,7 @@
-"""Walking a plan: one provider call after another until one has begun to answer, each of them recorded."""
+"""Attempts at providers: each a record of its own, who is asked after a failure, and when one has begun."""
 
 import time
+from collections.abc import AsyncGenerator, Sequence
 from datetime import UTC, datetime
 
 from msgspec.structs import replace
@@ -20,11 +21,24 @@ from models.chat import (
     ToolCallStarted,
     Usage,
 )
-from models.errors import PolyvoxError
+from models.errors import (
+    PolyvoxError,
+    ProviderAuthFailed,
+    ProviderTimeout,
+    ProviderUnavailable,
+    ReplicaLost,
+)
 from models.identity import Principal
 from models.ledger import UsageRecord, settled
 from models.ledger.usage import Status
 from models.routing.tokens import estimate_input_tokens
+
+Chunks = AsyncGenerator[list[Chunk], None]
+
+MAX_ATTEMPTS = 3
+
+_HOST_FAILURES = (ProviderAuthFailed, ProviderUnavailable, ProviderTimeout)
+"""These say more of the host than of the model."""
 
 _CHARS_PER_TOKEN = 3
 """As `models.routing.tokens`: rather too many tokens than too few."""
@@ -147,6 +161,28 @@ class Attempt:
 
     def _elapsed_ms(self) -> int:
         return round((time.monotonic() - self._began) * 1000)
+
+
+async def first_content(chunks: Chunks) -> list[Chunk]:
+    """What comes up to the first content: until then another candidate may still answer."""
+    first: list[Chunk] = []
+    while all(isinstance(chunk, Started) for chunk in first):
+        batch = await anext(chunks, None)
+        if batch is None:
+            break
+        first += batch
+    return first
+
+
+def who_is_next(queue: Sequence[Model], failed: Model, error: PolyvoxError, attempts: int) -> list[Model]:
+    """Who is asked after `failed`; nobody where another could do no better."""
+    if attempts >= MAX_ATTEMPTS:
+        return []
+    if isinstance(error, ReplicaLost):
+        return [failed, *queue] if attempts == 1 else list(queue)
+    if isinstance(error, _HOST_FAILURES):
+        return [model for model in queue if model.host != failed.host]
+    return list(queue) if error.retryable else []
 
 
 def _is_plausible(usage: Usage) -> bool:

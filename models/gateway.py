@@ -9,16 +9,16 @@ import asyncio
 import contextvars
 import logging
 import time
-from collections.abc import AsyncGenerator, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any
 
 from msgspec import Struct
 
-from models.attempts import Attempt, Caller
+from models.attempts import Attempt, Caller, Chunks, first_content, who_is_next
 from models.catalog import Auto, Catalog, Model
-from models.chat import ChatRequest, ChatResponse, Chunk, Completed, Started
+from models.chat import ChatRequest, ChatResponse, Chunk, Completed
 from models.errors import (
     ContextLengthExceeded,
     InvalidRequest,
@@ -26,9 +26,6 @@ from models.errors import (
     PolyvoxError,
     ProviderAuthFailed,
     ProviderGarbled,
-    ProviderTimeout,
-    ProviderUnavailable,
-    ReplicaLost,
 )
 from models.ledger import UsageRecord
 from models.ledger.usage import Status
@@ -37,13 +34,6 @@ from models.providers.call import ProviderCall
 from models.routing import Plan
 
 log = logging.getLogger(__name__)
-
-MAX_ATTEMPTS = 3
-
-_HOST_FAILURES = (ProviderAuthFailed, ProviderUnavailable, ProviderTimeout)
-"""These say more of the host than of the model."""
-
-Chunks = AsyncGenerator[list[Chunk], None]
 
 
 class Timeouts(Struct, frozen=True, kw_only=True):
@@ -139,11 +129,11 @@ class Gateway:
             left = deadline - time.monotonic()
             chunks = self._providers.stream(self._call(request, model, caller, total_s=left))
             try:
-                first = await _first_content(chunks)
+                first = await first_content(chunks)
             except PolyvoxError as error:
                 self._keep(self._record(attempt.record(self.catalog, "failed", error)))
                 number += 1
-                queue = _who_is_next(queue, model, error, number)
+                queue = who_is_next(queue, model, error, number)
                 if not queue or time.monotonic() >= deadline:
                     raise
                 continue
@@ -205,28 +195,6 @@ class Gateway:
             await self._ledger.record(record)
         except PolyvoxError as error:
             log.error("usage of %s attempt %d is lost: %s", record.request_id, record.attempt, error)
-
-
-async def _first_content(chunks: Chunks) -> list[Chunk]:
-    """What comes up to the first content: until then another candidate may still answer."""
-    first: list[Chunk] = []
-    while all(isinstance(chunk, Started) for chunk in first):
-        batch = await anext(chunks, None)
-        if batch is None:
-            break
-        first += batch
-    return first
-
-
-def _who_is_next(queue: Sequence[Model], failed: Model, error: PolyvoxError, attempts: int) -> list[Model]:
-    """Who is asked after `failed`; nobody where another could do no better."""
-    if attempts >= MAX_ATTEMPTS:
-        return []
-    if isinstance(error, ReplicaLost):
-        return [failed, *queue] if attempts == 1 else list(queue)
-    if isinstance(error, _HOST_FAILURES):
-        return [model for model in queue if model.host != failed.host]
-    return list(queue) if error.retryable else []
 
 
 def _nobody(plan: Plan) -> PolyvoxError:

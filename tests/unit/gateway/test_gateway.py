@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 from msgspec.structs import replace
 
-from models.attempts import Caller
+from models.attempts import MAX_ATTEMPTS, Caller
 from models.catalog import Catalog, load_catalog
 from models.chat import (
     ChatRequest,
@@ -38,7 +38,7 @@ from models.errors import (
     UnknownModel,
     UnknownPrice,
 )
-from models.gateway import MAX_ATTEMPTS, Gateway, Reply, Timeouts
+from models.gateway import Gateway, Reply, Timeouts
 from models.identity import Principal
 from models.ledger import UsageRecord
 from models.providers.call import ProviderCall
