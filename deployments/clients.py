@@ -1,20 +1,21 @@
 """The gateway's ports, met by lanes: the only place that knows what each lane method carries."""
 
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from collections.abc import Mapping, Sequence
+from typing import Self
 
 import msgspec
 
-from deployments.lane.client import Lane
+from deployments.lane.client import Lane, LaneStream
 from models.catalog import Catalog, Mode
 from models.chat import ChatRequest, Chunk
 from models.errors import InvalidRequest
-from models.ledger import UsageRecord
+from models.ledger import Ask, UsageRecord
 from models.providers.call import ProviderCall
 from models.routing import Plan
 
 _encode = msgspec.msgpack.Encoder().encode
 _chunks = msgspec.msgpack.Decoder(list[Chunk])
+_amount = msgspec.msgpack.Decoder(int)
 _plan = msgspec.msgpack.Decoder(Plan)
 _request = msgspec.msgpack.Decoder(ChatRequest)
 
@@ -28,15 +29,28 @@ class ProviderLanes:
     def __init__(self, catalog: Catalog, lanes: Mapping[str, Lane]) -> None:
         self._by_host = {host.id: lanes[host.protocol] for host in catalog.hosts.values()}
 
-    async def stream(self, call: ProviderCall) -> AsyncGenerator[list[Chunk], None]:
-        lane = self._by_host[call.host]
-        items = lane.stream("stream", _packed(call), timeout_s=call.total_timeout_s + _GRACE_S)
-        async with aclosing(items) as batches:
-            async for batch in batches:
-                chunks = _chunks.decode(batch[0])
-                for item in batch[1:]:
-                    chunks += _chunks.decode(item)
-                yield chunks
+    def stream(self, call: ProviderCall) -> "LaneChunks":
+        payload, timeout_s = _packed(call), call.total_timeout_s + _GRACE_S
+        return LaneChunks(self._by_host[call.host].stream("stream", payload, timeout_s=timeout_s))
+
+
+class LaneChunks:
+    """`Chunks` out of a lane's items, each of which is a batch of them."""
+
+    def __init__(self, items: LaneStream) -> None:
+        self._items = items
+        self.hang_up = items.hang_up
+        self.aclose = items.aclose
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> list[Chunk]:
+        batch = await self._items.__anext__()
+        chunks = _chunks.decode(batch[0])
+        for item in batch[1:]:
+            chunks += _chunks.decode(item)
+        return chunks
 
 
 def _packed(call: ProviderCall) -> bytes:
@@ -76,5 +90,12 @@ class LedgerLane:
         self._lane = lane
         self._timeout_s = timeout_s
 
-    async def record(self, record: UsageRecord) -> None:
-        await self._lane.call("record", _encode(record), timeout_s=self._timeout_s)
+    async def reserve(self, ask: Ask) -> int:
+        timeout_s = self._timeout_s + ask.wait_s
+        return _amount.decode(await self._lane.call("reserve", _encode(ask), timeout_s=timeout_s))
+
+    async def settle(self, record: UsageRecord) -> None:
+        await self._lane.call("settle", _encode(record), timeout_s=self._timeout_s)
+
+    async def renew(self, records: Sequence[UsageRecord]) -> None:
+        await self._lane.call("renew", _encode(records), timeout_s=self._timeout_s)

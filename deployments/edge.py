@@ -7,11 +7,10 @@ here too, so that Serve and Polyvox call it the same.
 """
 
 import os
-from collections.abc import Awaitable, Callable
 
 from starlette.middleware import Middleware
 
-from deployments.api.exchange import REQUEST_ID, Receive, Scope, Send
+from deployments.api.exchange import REQUEST_ID, Asgi, Receive, Scope, Send
 
 _DROPPED = frozenset(
     {
@@ -23,8 +22,6 @@ _DROPPED = frozenset(
     }
 )
 _OURS = (b"x-request-disconnect-disabled", b"?1")
-
-Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class Edge:

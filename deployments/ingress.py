@@ -1,12 +1,14 @@
 """`Gateway`: the HTTP ingress over `models.gateway`."""
 
 import asyncio
+import hmac
 from typing import Any
 
 from ray.serve.handle import DeploymentHandle
 
 from deployments.api.app import Api
 from deployments.clients import ContextLane, LedgerLane, ProviderLanes, RouterLane
+from deployments.housekeeping import Housekeeping, Job
 from deployments.lane.client import Lane
 from deployments.lane.discovery import ServeDiscovery
 from deployments.process import CpuMeter, collect_garbage_rarely
@@ -14,7 +16,12 @@ from deployments.settings import Args, Environment, available_models
 from models.errors import PolyvoxError
 from models.gateway import Gateway
 from models.identity import Authenticator, PostgresKeyStore, load_pepper
+from models.ledger.durable import DurableLedger
+from models.ledger.outbox import Outbox
 from models.store import Database
+
+RENEW_EVERY_S = 8.0
+TELL_EVERY_S = 1.0
 
 Handle = DeploymentHandle[Any]
 
@@ -34,14 +41,26 @@ class GatewayDeployment:
         self._context = _lane("context", context)
         self._ledger = _lane("ledger", ledger)
         catalog = args.load_catalog()
+        self._outbox = Outbox(self._environment.outbox_path)
+        durable = DurableLedger(
+            LedgerLane(self._ledger, timeout_s=args.ledger_timeout_s),
+            self._outbox,
+            patience_s=args.ledger_patience_s,
+        )
         self._gateway = Gateway(
             catalog=catalog,
             available=available_models(catalog),
             providers=ProviderLanes(catalog, self._providers),
             router=RouterLane(self._router),
             context=ContextLane(self._context),
-            ledger=LedgerLane(self._ledger, timeout_s=args.ledger_timeout_s),
+            ledger=durable,
             timeouts=args.timeouts(),
+        )
+        self._housekeeping = Housekeeping(
+            [
+                Job("the renewal of holds", RENEW_EVERY_S, self._gateway.renew_holds),
+                Job("the outbox", TELL_EVERY_S, durable.tell_kept),
+            ]
         )
         self._database = Database(
             self._environment.database_url.get_secret_value(), max_size=2, application_name="polyvox-gateway"
@@ -55,6 +74,8 @@ class GatewayDeployment:
             Authenticator(keys, pepper, ttl_s=self._args.key_cache_s),
             unready=self._unready,
             sandboxed=self._environment.sandboxed_hosts,
+            digest_key=hmac.digest(pepper, b"request digests", "sha256"),
+            on_start=self._housekeeping.start,
         )
         return self._api
 
@@ -77,6 +98,8 @@ class GatewayDeployment:
     async def __del__(self) -> None:
         """Serve has ended the HTTP requests by now; their records may still be under way."""
         await self._gateway.settle_all()
+        await self._housekeeping.stop()
+        self._outbox.close()
 
 
 def _lane(name: str, handle: Handle, *, retries: int = 1) -> Lane:

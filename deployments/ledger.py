@@ -4,36 +4,66 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
+from deployments.housekeeping import Housekeeping, Job
 from deployments.lane_deployment import LaneDeployment
 from deployments.settings import Args, Environment
-from models.ledger import PostgresUsageStore, UsageRecord
-from models.ledger.batcher import UsageBatcher
+from models.ledger import Ask, PostgresLedgerStore, UsageRecord
+from models.ledger.batcher import LedgerBatcher
 from models.store import Database
 
+SWEEP_EVERY_S = 5.0
+
+_ask = msgspec.msgpack.Decoder(Ask)
 _record = msgspec.msgpack.Decoder(UsageRecord)
+_records = msgspec.msgpack.Decoder(list[UsageRecord])
+_encode = msgspec.msgpack.Encoder().encode
 
 
 class LedgerCalls:
-    def __init__(self, batcher: UsageBatcher) -> None:
+    """The lane methods. Each answers once what it was told is durable."""
+
+    def __init__(self, batcher: LedgerBatcher) -> None:
         self._batcher = batcher
 
-    async def record(self, payload: bytes) -> AsyncIterator[bytes]:
-        """Answers once the record is durable."""
-        await self._batcher.record(_record.decode(payload))
+    async def reserve(self, payload: bytes) -> AsyncIterator[bytes]:
+        """An `Ask` in, the pico-USD that are held out."""
+        yield _encode(await self._batcher.reserve(_ask.decode(payload)))
+
+    async def settle(self, payload: bytes) -> AsyncIterator[bytes]:
+        """A `UsageRecord` in."""
+        await self._batcher.settle(_record.decode(payload))
+        yield b""
+
+    async def renew(self, payload: bytes) -> AsyncIterator[bytes]:
+        """`UsageRecord`s of calls under way in."""
+        await self._batcher.renew(_records.decode(payload))
         yield b""
 
 
 class CostLedgerDeployment(LaneDeployment):
-    """Batches records into PostgreSQL, which alone holds the truth: any number of replicas may run."""
+    """Batches holds and charges into PostgreSQL, which alone holds the truth: any number of replicas may run.
+
+    Beside that it charges what holders that are gone left open.
+    """
 
     def __init__(self, args: Args) -> None:
         database = Database(
             Environment().database_url.get_secret_value(), max_size=2, application_name="polyvox-ledger"
         )
-        self._batcher = UsageBatcher(PostgresUsageStore(database))
+        self._batcher = LedgerBatcher(PostgresLedgerStore(database))
+        self._housekeeping = Housekeeping([Job("the sweep of holds", SWEEP_EVERY_S, self._batcher.sweep)])
         calls = LedgerCalls(self._batcher)
-        super().__init__({"record": calls.record}, max_in_flight=args.max_in_flight.ledger)
+        super().__init__(
+            {"reserve": calls.reserve, "settle": calls.settle, "renew": calls.renew},
+            max_in_flight=args.max_in_flight.ledger,
+        )
+
+    async def check_health(self) -> None:
+        """Also the first moment at which there is an event loop to run jobs on."""
+        self._housekeeping.start()
+        await super().check_health()
 
     async def __del__(self) -> None:
         await super().__del__()
+        await self._housekeeping.stop()
         await self._batcher.flush()

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.catalog import Catalog, Host, load_catalog
@@ -37,6 +37,10 @@ class Args(BaseModel):
     idle_timeout_s: PositiveFloat = 120.0
     total_timeout_s: PositiveFloat = 3_600.0
     ledger_timeout_s: PositiveFloat = 10.0
+    ledger_patience_s: PositiveFloat = 2.0
+    """How long an answer waits for the ledger before what it cost is kept on this machine's disk instead."""
+    held_budget_s: NonNegativeFloat = 2.0
+    """How long a request waits for money that calls under way hold."""
     key_cache_s: PositiveFloat = Field(5.0, le=5.0)
     """How long a revoked key may still work."""
     max_in_flight: InFlight = InFlight()
@@ -47,6 +51,7 @@ class Args(BaseModel):
             first_byte_s=self.first_byte_timeout_s,
             idle_s=self.idle_timeout_s,
             total_s=self.total_timeout_s,
+            held_budget_s=self.held_budget_s,
         )
 
     def load_catalog(self) -> Catalog:
@@ -60,6 +65,8 @@ class Environment(BaseSettings):
 
     pepper_path: Path = Path(".polyvox/secrets/pepper")
     """What API keys are hashed with; see `models.identity.keys`."""
+    outbox_path: Path = Path(".polyvox/outbox")
+    """What calls cost while the ledger is away; on a disk that outlives the replica."""
     database_url: SecretStr = SecretStr("")
     redis_url: SecretStr | None = None
     sandboxed: str = ""

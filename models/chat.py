@@ -9,11 +9,14 @@ as arrays, being many and never stored; what is stored travels by name.
 from typing import Any, Literal
 
 from msgspec import Struct
+from msgspec.structs import astuple
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 CacheTtl = Literal["5m", "1h"]
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "refusal"]
+ServerTool = Literal["web_search", "web_fetch", "maps", "file_search", "code_execution"]
+"""Tools that providers run themselves, and may charge for."""
 
 
 class Opaque(Struct, frozen=True, omit_defaults=True):
@@ -163,21 +166,44 @@ class ChatRequest(Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class Usage(Struct, frozen=True, omit_defaults=True):
-    """Tokens in the one normal form: the input counts are disjoint, `reasoning` is a part of `output`."""
+    """What a call used, in the one normal form: counts are disjoint, only `reasoning` is a part of `output`.
+
+    `models.usage` makes it from what a provider counted.
+    """
 
     input: int = 0
-    """Input tokens that no cache served or stored."""
+    """Input tokens that no cache served or stored and that are neither sound nor picture."""
     cache_read: int = 0
     cache_write_5m: int = 0
     cache_write_1h: int = 0
     output: int = 0
+    """Output tokens that are neither sound nor picture."""
     reasoning: int = 0
+    audio_input: int = 0
+    image_input: int = 0
+    cache_read_audio: int = 0
+    """Sound that a cache served: some providers price it apart."""
+    audio_output: int = 0
+    image_output: int = 0
+    tool_uses: tuple[tuple[ServerTool, int], ...] = ()
+    """How often the provider used tools of its own, each tool once."""
     estimated: bool = False
     """The provider did not say; counted here instead."""
 
     @property
     def total_input(self) -> int:
-        return self.input + self.cache_read + self.cache_write_5m + self.cache_write_1h
+        cached = self.cache_read + self.cache_read_audio + self.cache_write_5m + self.cache_write_1h
+        return self.input + self.audio_input + self.image_input + cached
+
+    @property
+    def total_output(self) -> int:
+        return self.output + self.audio_output + self.image_output
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Every count, whatever it is of."""
+        *tokens, tool_uses, _ = astuple(self)
+        return (*tokens, *(uses for _, uses in tool_uses))
 
 
 class ChatResponse(Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -1,15 +1,17 @@
 """Working stand-ins for the gateway's ports: for tests, notebooks, and a gateway in one process."""
 
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
-from typing import Any
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Self
 
 from models.chat import ChatRequest, Chunk
 from models.errors import PolyvoxError
-from models.ledger import InMemoryUsageStore, UsageRecord
+from models.ledger import Ask, UsageRecord
+from models.ledger.memory import Budget, InMemoryLedgerStore
 from models.providers.call import ProviderCall
 
-Script = Iterable[Sequence[Chunk] | PolyvoxError]
-"""What a provider says, batch by batch; an error is raised where it stands."""
+Script = Iterable[Sequence[Chunk] | PolyvoxError | asyncio.Event]
+"""What a provider says, batch by batch; an error is raised where it stands, an event is waited for."""
 
 
 def play(*said: Any) -> Callable[[ProviderCall], Script]:
@@ -25,19 +27,54 @@ class ScriptedProviders:
         self.calls: list[ProviderCall] = []
         self.left: list[ProviderCall] = []
 
-    async def stream(self, call: ProviderCall) -> AsyncGenerator[list[Chunk], None]:
+    def stream(self, call: ProviderCall) -> "ScriptedChunks":
+        return ScriptedChunks(self, call)
+
+    def begin(self, call: ProviderCall) -> Iterator[Sequence[Chunk] | PolyvoxError | asyncio.Event]:
         self.calls.append(call)
-        done = False
-        try:
-            for said in self._script(call):
-                if isinstance(said, PolyvoxError):
-                    done = True
-                    raise said
-                yield list(said)
-            done = True
-        finally:
-            if not done:
-                self.left.append(call)
+        return iter(self._script(call))
+
+
+class ScriptedChunks:
+    """`Chunks` of a script."""
+
+    def __init__(self, providers: ScriptedProviders, call: ProviderCall) -> None:
+        self._providers = providers
+        self._call = call
+        self._said: Iterator[Sequence[Chunk] | PolyvoxError | asyncio.Event] | None = None
+        self._ended = asyncio.Event()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> list[Chunk]:
+        if self._said is None:
+            self._said = self._providers.begin(self._call)
+        said = next(self._said, None)
+        while isinstance(said, asyncio.Event):
+            await _first_of(said, self._ended)
+            said = next(self._said, None)
+        if said is None or isinstance(said, PolyvoxError) or self._ended.is_set():
+            self._ended.set()
+            raise said if isinstance(said, PolyvoxError) else StopAsyncIteration
+        return list(said)
+
+    def hang_up(self) -> None:
+        if not self._ended.is_set():
+            self._ended.set()
+            self._providers.left.append(self._call)
+
+    async def aclose(self) -> None:
+        self.hang_up()
+
+
+async def _first_of(*events: asyncio.Event) -> None:
+    waiting = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waiting:
+            task.cancel()
 
 
 class UnchangedContext:
@@ -49,15 +86,31 @@ class UnchangedContext:
 
 
 class InMemoryLedger:
-    """`away` makes recording fail with that error."""
+    """`away` makes everything fail with that error."""
 
-    def __init__(self) -> None:
-        self.store = InMemoryUsageStore()
+    def __init__(self, budgets: Sequence[Budget] = ()) -> None:
+        self.store = InMemoryLedgerStore(budgets)
+        self.asks: list[Ask] = []
         self.records: list[UsageRecord] = []
         self.away: PolyvoxError | None = None
 
-    async def record(self, record: UsageRecord) -> None:
+    async def reserve(self, ask: Ask) -> int:
+        self._reach()
+        self.asks.append(ask)
+        [grant] = await self.store.apply([], [ask])
+        if grant.granted_pico is None:
+            raise grant.refusal()
+        return grant.granted_pico
+
+    async def settle(self, record: UsageRecord) -> None:
+        self._reach()
+        await self.store.apply([record], [])
+        self.records.append(record)
+
+    async def renew(self, records: Sequence[UsageRecord]) -> None:
+        self._reach()
+        await self.store.renew(records)
+
+    def _reach(self) -> None:
         if self.away is not None:
             raise self.away
-        await self.store.record_many([record])
-        self.records.append(record)

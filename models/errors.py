@@ -11,7 +11,9 @@ PolyvoxError
 ├── NotFound
 │   └── UnknownModel
 ├── PaymentRequired
-│   └── UnknownPrice
+│   ├── UnknownPrice
+│   ├── BudgetExceeded        what is left of a budget is less than the call may cost
+│   └── BudgetHeld            calls under way hold it: it may be free in a moment
 ├── Overloaded                our own back-pressure, nothing was started
 ├── DeadlineExceeded          our own time limit
 ├── ReplicaLost               the replica that held the request died
@@ -115,6 +117,14 @@ class PaymentRequired(PolyvoxError):
 
 class UnknownPrice(PaymentRequired):
     code = "unknown_price"
+
+
+class BudgetExceeded(PaymentRequired):
+    code = "budget_exceeded"
+
+
+class BudgetHeld(PaymentRequired):
+    code = "in_flight_budget_exhausted"
 
 
 class Overloaded(PolyvoxError):

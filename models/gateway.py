@@ -1,6 +1,6 @@
 """The product: the life of a request, top to bottom.
 
-    chat → candidates (the catalogue, or the router for `auto`) → context → attempts → record → reply
+    chat → candidates (the catalogue, or the router for `auto`) → context → reserve → attempt → settle → reply
 
 Everything that does I/O is a port; nothing here knows of HTTP, Ray or a provider's wire.
 """
@@ -9,27 +9,27 @@ import asyncio
 import contextvars
 import logging
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import aclosing
-from datetime import UTC, datetime
 from typing import Any
 
 from msgspec import Struct
 
-from models.attempts import Attempt, Caller, Chunks, first_content, who_is_next
+from models.attempts import Attempt, Caller, first_content, who_is_next
 from models.catalog import Auto, Catalog, Model
 from models.chat import ChatRequest, ChatResponse, Chunk, Completed
 from models.errors import (
     ContextLengthExceeded,
     InvalidRequest,
     Overloaded,
+    PaymentRequired,
     PolyvoxError,
     ProviderAuthFailed,
     ProviderGarbled,
 )
 from models.ledger import UsageRecord
-from models.ledger.usage import Status
-from models.ports import ContextEngine, CostLedger, Providers, Router
+from models.ledger.estimates import Estimator
+from models.ports import Chunks, ContextEngine, CostLedger, Providers, Router
 from models.providers.call import ProviderCall
 from models.routing import Plan
 
@@ -41,6 +41,14 @@ class Timeouts(Struct, frozen=True, kw_only=True):
     first_byte_s: float = 120.0
     idle_s: float = 120.0
     total_s: float = 600.0
+    held_budget_s: float = 2.0
+    """How long a request waits for money that calls under way hold."""
+
+
+HANG_UP_S = 2.0
+"""An adapter that has been told has that long to come to an end."""
+RENEW_AFTER_S = 5.0
+RENEWED_AT_ONCE = 500
 
 
 class Reply:
@@ -52,9 +60,11 @@ class Reply:
         self.attempts = attempt.number + 1
         self.plan = plan
         """The router's decision, where it was asked."""
+        self.clamped_max_tokens = attempt.clamped_max_tokens
+        """The longest answer that the budget affords, where that is less than what was asked for."""
         self.cost_pico: int | None = None
         """Known, and recorded, before the last chunk is handed out."""
-        self.chunks: Chunks
+        self.chunks: AsyncGenerator[list[Chunk], None]
 
     async def response(self) -> ChatResponse:
         """The whole of an answer that is not a stream."""
@@ -87,6 +97,9 @@ class Gateway:
         self._context = context
         self._ledger = ledger
         self._timeouts = timeouts
+        self._estimator = Estimator()
+        self._open: dict[str, Attempt] = {}
+        """What is held and not settled, by its `op_key`."""
         self._afterwards: set[asyncio.Task[None]] = set()
 
     async def chat(self, request: ChatRequest, caller: Caller) -> Reply:
@@ -97,6 +110,12 @@ class Gateway:
                 request, conversation_id=caller.conversation_id, model_id=candidates[0].id
             )
         return await self._first_answer(request, caller, candidates, plan)
+
+    async def renew_holds(self) -> None:
+        """Say what is still under way; to be called well within the ledger's lease."""
+        progress = [attempt.progress() for attempt in self._open.values() if attempt.age_s > RENEW_AFTER_S]
+        for start in range(0, len(progress), RENEWED_AT_ONCE):
+            await self._ledger.renew(progress[start : start + RENEWED_AT_ONCE])
 
     async def settle_all(self) -> None:
         """Wait for the records of answers that nobody reads any more."""
@@ -114,7 +133,6 @@ class Gateway:
             raise ProviderAuthFailed(
                 f"there are no credentials for {named.host}", provider=named.host, sent=False
             )
-        self.catalog.price_at(named, datetime.now(UTC))  # what has no price is not sent
         return [named], None
 
     async def _first_answer(
@@ -125,76 +143,124 @@ class Gateway:
         deadline = time.monotonic() + self._timeouts.total_s
         while True:
             model = queue.pop(0)
-            attempt = Attempt(number, model, request, caller)
-            left = deadline - time.monotonic()
-            chunks = self._providers.stream(self._call(request, model, caller, total_s=left))
+            attempt = Attempt(number, model, request, caller, catalog=self.catalog, estimator=self._estimator)
+            try:
+                await self._reserve(attempt, is_last=not queue)
+            except PaymentRequired:
+                if not queue:
+                    raise
+                continue  # a cheaper one may still be affordable
+            chunks = self._call(attempt, left_s=deadline - time.monotonic())
+            begun = False
             try:
                 first = await first_content(chunks)
+                begun = True
             except PolyvoxError as error:
-                self._keep(self._record(attempt.record(self.catalog, "failed", error)))
+                await chunks.aclose()
+                settled = self._keep(self._settle(attempt.record("failed", error)))
                 number += 1
                 queue = who_is_next(queue, model, error, number)
                 if not queue or time.monotonic() >= deadline:
                     raise
+                await asyncio.shield(settled)  # the next one may need what this one held
                 continue
-            except asyncio.CancelledError:
-                self._keep(self._record(attempt.record(self.catalog, "cancelled")))
-                raise
+            finally:
+                if not (begun or attempt.recorded):
+                    self._leave(attempt, chunks)
             reply = Reply(request_id=caller.request_id, model=model, attempt=attempt, plan=plan)
             reply.chunks = self._settling(reply, attempt, first, chunks)
             return reply
 
-    async def _settling(self, reply: Reply, attempt: Attempt, first: list[Chunk], rest: Chunks) -> Chunks:
-        """Hand the chunks on; the usage is durable before the last of them leaves."""
-        error: PolyvoxError | None = None
+    async def _reserve(self, attempt: Attempt, *, is_last: bool) -> None:
+        """Hold what the call may cost, durably, before anybody is called."""
+        wait_s = self._timeouts.held_budget_s if is_last else 0.0
         try:
-            async with aclosing(rest):
-                batch: list[Chunk] | None = first
-                while batch is not None and attempt.usage is None:
-                    batch = attempt.observe(batch)
-                    if attempt.usage is not None:
-                        record = attempt.record(self.catalog, "completed")
-                        # Shielded: a client that leaves now has an answer that was paid for.
-                        await asyncio.shield(self._keep(self._ledger.record(record)))
-                        reply.cost_pico = record.cost_pico
-                    yield batch
-                    batch = await anext(rest, None)
-                if attempt.usage is None:
-                    raise ProviderGarbled("the answer has no end", provider=attempt.model.host)
-        except PolyvoxError as raised:
-            error = raised
+            attempt.granted(await self._ledger.reserve(attempt.ask(wait_s=wait_s)))
+        except PaymentRequired:
             raise
-        finally:
-            if not attempt.recorded:
-                status: Status = "failed" if error else "cancelled"
-                self._keep(self._record(attempt.record(self.catalog, status, error)))
+        except (PolyvoxError, asyncio.CancelledError) as error:
+            if getattr(error, "sent", True):  # it may be held all the same
+                self._keep(self._settle(attempt.record("cancelled")))
+            raise
+        self._open[attempt.op_key] = attempt
 
-    def _call(self, request: ChatRequest, model: Model, caller: Caller, *, total_s: float) -> ProviderCall:
-        return ProviderCall(
+    def _call(self, attempt: Attempt, *, left_s: float) -> Chunks:
+        model, request, limits = attempt.model, attempt.request, self._timeouts
+        call = ProviderCall(
             request=request,
             host=model.host,
             model=model.wire_name,
             max_output_tokens=model.max_output,
-            request_id=caller.request_id,
-            connect_timeout_s=self._timeouts.connect_s,
+            request_id=attempt.op_key,
+            connect_timeout_s=limits.connect_s,
             # An answer that is not streamed has its first byte when it is done.
-            first_byte_timeout_s=self._timeouts.first_byte_s if request.stream else total_s,
-            idle_timeout_s=self._timeouts.idle_s,
-            total_timeout_s=total_s,
+            first_byte_timeout_s=limits.first_byte_s if request.stream else left_s,
+            idle_timeout_s=limits.idle_s,
+            total_timeout_s=left_s,
         )
+        attempt.called = True
+        return self._providers.stream(call)
+
+    async def _settling(
+        self, reply: Reply, attempt: Attempt, first: list[Chunk], rest: Chunks
+    ) -> AsyncGenerator[list[Chunk], None]:
+        """Hand the chunks on; the usage is durable before the last of them leaves."""
+        try:
+            batch: list[Chunk] | None = first
+            while batch is not None and attempt.usage is None:
+                batch = attempt.observe(batch)
+                if attempt.usage is not None:
+                    record = attempt.record("completed")
+                    # Shielded: a client that leaves now has an answer that was paid for.
+                    await asyncio.shield(self._keep(self._settle(record)))
+                    reply.cost_pico = record.cost_pico
+                yield batch
+                batch = await anext(rest, None)
+            if attempt.usage is None:
+                raise ProviderGarbled("the answer has no end", provider=attempt.model.host)
+        except PolyvoxError as error:
+            if not attempt.recorded:
+                self._keep(self._settle(attempt.record("failed", error)))
+            raise
+        finally:
+            if attempt.recorded:
+                await rest.aclose()
+            else:
+                self._leave(attempt, rest)
+
+    def _leave(self, attempt: Attempt, rest: Chunks) -> None:
+        """Nobody reads it any more: hang up, unless that saves nothing, and see what it comes to."""
+        if not attempt.bills_on:
+            rest.hang_up()
+        self._keep(self._see_out(attempt, rest))
+
+    async def _see_out(self, attempt: Attempt, rest: Chunks) -> None:
+        try:
+            async with asyncio.timeout(self._timeouts.total_s if attempt.bills_on else HANG_UP_S):
+                async for batch in rest:
+                    attempt.observe(batch)
+        except (PolyvoxError, TimeoutError) as error:
+            log.info("%s was left and then failed: %r", attempt.op_key, error)
+        finally:
+            await rest.aclose()
+            await self._settle(attempt.record("cancelled"))
+
+    async def _settle(self, record: UsageRecord) -> None:
+        """Returns when what the call cost is durable: it is renewed no more, whatever becomes of that."""
+        self._open.pop(record.op_key, None)
+        await self._ledger.settle(record)
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """A task of its own, whatever becomes of the request; `settle_all` waits for it."""
         task = asyncio.get_running_loop().create_task(work, context=contextvars.Context())
         self._afterwards.add(task)
-        task.add_done_callback(self._afterwards.discard)
+        task.add_done_callback(self._ended)
         return task
 
-    async def _record(self, record: UsageRecord) -> None:
-        try:
-            await self._ledger.record(record)
-        except PolyvoxError as error:
-            log.error("usage of %s attempt %d is lost: %s", record.request_id, record.attempt, error)
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._afterwards.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("what was to be kept is lost: %r", error)
 
 
 def _nobody(plan: Plan) -> PolyvoxError:

@@ -2,12 +2,23 @@
 
 import logging
 from collections.abc import Awaitable, Callable
+from hashlib import blake2b
 
 from deployments.api.auth import Authenticator, principal_of
 from deployments.api.chat import ENDPOINT as CHAT
 from deployments.api.chat import chat_completions
 from deployments.api.errors import openai_fields, retry_headers, status_of
-from deployments.api.exchange import JSON, ClientGone, Exchange, Receive, Scope, Send, while_connected
+from deployments.api.exchange import (
+    JSON,
+    Asgi,
+    ClientGone,
+    Exchange,
+    Receive,
+    Scope,
+    Send,
+    while_connected,
+)
+from deployments.api.management.access import PRINCIPAL
 from deployments.api.model_list import model_list
 from models.dialects.openai_chat import encode_error
 from models.errors import Internal, MethodNotAllowed, NotFound, PolyvoxError
@@ -34,12 +45,22 @@ class Api:
         *,
         unready: Check,
         sandboxed: frozenset[str] = frozenset(),
+        management: Asgi | None = None,
+        digest_key: bytes = b"",
+        on_start: Callable[[], None] = lambda: None,
     ) -> None:
+        """`management` answers for whatever is not on the hot path; who calls is in its scope.
+
+        `digest_key` keys the digests of request bodies; `on_start` is called once there is an event loop.
+        """
         self.in_flight = 0
         self._gateway = gateway
         self._authenticator = authenticator
         self._unready = unready
         self._sandboxed = sandboxed
+        self._management = management
+        self._digest_key = digest_key
+        self._on_start = on_start
         self._open: dict[str, Callable[[Exchange], Awaitable[None]]] = {
             "/healthz": self._healthz,
             "/readyz": self._readyz,
@@ -50,6 +71,8 @@ class Api:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
         if scope["type"] != "http":
             return
         exchange = Exchange(scope, receive, send)
@@ -66,12 +89,22 @@ class Api:
         finally:
             self.in_flight -= 1
 
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while (message := await receive())["type"] != "lifespan.shutdown":
+            if message["type"] == "lifespan.startup":
+                self._on_start()
+                await send({"type": "lifespan.startup.complete"})
+        await send({"type": "lifespan.shutdown.complete"})
+
     async def _handle(self, exchange: Exchange) -> None:
         if exchange.path in self._open:
             await self._open[exchange.path](exchange)
             return
         principal = await principal_of(exchange.headers, self._authenticator)
         handlers = self._guarded.get(exchange.path)
+        if handlers is None and self._management is not None:
+            await exchange.hand_over(self._management, **{PRINCIPAL: principal})
+            return
         if handlers is None:
             raise NotFound(f"there is no {exchange.path[:200]}")
         handler = handlers.get(exchange.method)
@@ -92,7 +125,8 @@ class Api:
         await exchange.respond(status_of(error), encode_error(openai_fields(error)), headers)
 
     async def _chat(self, exchange: Exchange, principal: Principal, body: bytes) -> None:
-        await chat_completions(exchange, self._gateway, principal, body)
+        digest = blake2b(body, key=self._digest_key, digest_size=16).hexdigest()
+        await chat_completions(exchange, self._gateway, principal, body, digest=f"\\x{digest}")
 
     async def _models(self, exchange: Exchange, _: Principal, __: bytes) -> None:
         gateway = self._gateway

@@ -19,13 +19,16 @@ ENDPOINT = "/v1/chat/completions"
 _CONVERSATION = b"x-polyvox-conversation-id"
 
 
-async def chat_completions(exchange: Exchange, gateway: Gateway, principal: Principal, body: bytes) -> None:
+async def chat_completions(
+    exchange: Exchange, gateway: Gateway, principal: Principal, body: bytes, *, digest: str
+) -> None:
     ask = openai_chat.decode(body)
     caller = Caller(
         principal,
         request_id=exchange.request_id,
         endpoint=ENDPOINT,
         conversation_id=exchange.headers.get(_CONVERSATION, b"").decode("ascii", "replace")[:128],
+        digest=digest,
     )
     reply = await gateway.chat(ask.request, caller)
     if ask.request.stream:
@@ -69,7 +72,9 @@ async def _stream(exchange: Exchange, reply: Reply, ask: Ask) -> None:
 
 
 def _served_by(reply: Reply) -> tuple[tuple[bytes, bytes], ...]:
+    clamped = reply.clamped_max_tokens
     return (
+        *(() if clamped is None else ((b"x-polyvox-max-tokens", str(clamped).encode()),)),
         (b"x-polyvox-model", reply.model.id.encode()),
         (b"x-polyvox-provider", reply.model.host.encode()),
         (b"x-polyvox-attempts", str(reply.attempts).encode()),

@@ -10,6 +10,7 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = Sequence[tuple[bytes, bytes]]
 
 JSON: tuple[bytes, bytes] = (b"content-type", b"application/json")
@@ -40,8 +41,14 @@ class Exchange:
         self.request_id: str = scope[REQUEST_ID]
         self.started = False
         self._body_is_read = self.method == "GET"
+        self._scope = scope
         self._receive = receive
         self._send = send
+
+    async def hand_over(self, app: Asgi, **said: object) -> None:
+        """Let another application answer; `said` is added to its scope."""
+        self.started = True  # whatever goes wrong from now on is the other's to say
+        await app({**self._scope, **said}, self._receive, self._send)
 
     async def body(self, *, limit: int) -> bytes:
         """Raises PayloadTooLarge as soon as more than `limit` bytes have come or are announced."""

@@ -88,6 +88,11 @@ class Call:
             self.error = error
             self._wake()
 
+    def hang_up(self) -> None:
+        """One that no replica has taken yet just ends."""
+        if self.channel is None or not self.channel.hang_up(self):
+            self.finish()
+
     def leave(self) -> None:
         """Its reader is done with it: nobody is to place it any more, and the callee is told."""
         self.ended = True

@@ -59,6 +59,12 @@ class Channel:
         if self._connection is not None:
             self._connection.put(message)
 
+    def hang_up(self, call: Call) -> bool:
+        """False where the callee has not had it."""
+        if self.connected:
+            self.put(Cancel(call.id, softly=True))
+        return self.connected
+
     def forget(self, call: Call) -> None:
         """Its reader is done with it; the callee is told if it is not."""
         if self.calls.pop(call.id, None) is not None:

@@ -6,9 +6,9 @@ One socket per replica carries every request to it and every answer from it.
 import asyncio
 import itertools
 import random
-from collections.abc import AsyncGenerator, Callable, Collection
+from collections.abc import Callable, Collection
 from contextlib import aclosing, suppress
-from typing import Protocol
+from typing import Protocol, Self
 
 from deployments.lane.call import Call
 from deployments.lane.channel import CONNECT_S, Channel, start
@@ -70,30 +70,9 @@ class Lane:
                 return items[0]
         raise ReplicaLost(f"{self.name} gave no answer")
 
-    async def stream(
-        self, method: str, payload: bytes, *, timeout_s: float
-    ) -> AsyncGenerator[list[bytes], None]:
-        """The items of an answer, each time all that have arrived since the last time.
-
-        Raises what the callee raised; `DeadlineExceeded`, `Overloaded`, `ReplicaLost` of its own.
-        Leaving the generator early, or cancelling its reader, cancels the request at the callee.
-        """
-        call = self._admit(method, payload, timeout_s)
-        del payload  # the call's, which lets go of it in time
-        try:
-            self._place(call)
-            while True:
-                if call.items:
-                    yield call.read()
-                elif not call.ended:
-                    await call.news()
-                elif call.error is not None:
-                    raise call.error
-                else:
-                    return
-        finally:
-            self.in_flight -= 1
-            call.leave()
+    def stream(self, method: str, payload: bytes, *, timeout_s: float) -> "LaneStream":
+        """The items of an answer. Nothing is sent before the first is asked for."""
+        return LaneStream(lambda: self._admit(method, payload, timeout_s))
 
     async def reach(self, *, timeout_s: float) -> None:
         """Returns once a replica answers."""
@@ -110,7 +89,12 @@ class Lane:
         for call in waiting:
             call.finish(self._gone(call))
 
-    def _admit(self, method: str, payload: bytes, timeout_s: float) -> Call:
+    def left(self, call: Call) -> None:
+        """Its reader is done with it."""
+        self.in_flight -= 1
+        call.leave()
+
+    def _admit(self, method: str, payload: bytes, timeout_s: float) -> tuple["Lane", Call]:
         if len(payload) > MAX_PAYLOAD_BYTES:
             raise PayloadTooLarge(f"the request is larger than {MAX_PAYLOAD_BYTES} bytes")
         if self._closed:
@@ -118,7 +102,9 @@ class Lane:
         if self.in_flight >= self._max_in_flight:
             raise Overloaded(f"too many requests wait for {self.name}", sent=False)
         self.in_flight += 1
-        return Call(next(self._ids), method, payload, to=self.name, timeout_s=timeout_s)
+        call = Call(next(self._ids), method, payload, to=self.name, timeout_s=timeout_s)
+        self._place(call)
+        return self, call
 
     def _place(self, call: Call) -> None:
         """Put it on the least loaded replica that has not refused or lost it."""
@@ -207,3 +193,51 @@ class Lane:
 
     def _gone(self, call: Call) -> ReplicaLost:
         return ReplicaLost(f"the replica of {self.name} that held the request is gone", sent=call.sent)
+
+
+class LaneStream:
+    """An answer as it comes: each time all items that have arrived since the last time.
+
+    Raises what the callee raised; `DeadlineExceeded`, `Overloaded`, `ReplicaLost` of the lane's own. A reader
+    that is cancelled may come back; one that is done before the end has to say so, with `aclose`.
+    """
+
+    def __init__(self, admit: Callable[[], tuple[Lane, Call]]) -> None:
+        self._admit: Callable[[], tuple[Lane, Call]] | None = admit
+        self._lane: Lane | None = None
+        self._call: Call | None = None
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> list[bytes]:
+        if self._admit is not None:
+            admit, self._admit = self._admit, None  # the payload is the call's, which lets go of it in time
+            self._lane, self._call = admit()
+        call = self._call
+        while call is not None:
+            if call.items:
+                return call.read()
+            if not call.ended:
+                await call.news()
+            else:
+                self._leave()
+                if call.error is not None:
+                    raise call.error
+                call = None
+        raise StopAsyncIteration
+
+    def hang_up(self) -> None:
+        """Ask the callee to come to an end now. What it has to say until then is still to be read."""
+        if self._call is not None:
+            self._call.hang_up()
+
+    async def aclose(self) -> None:
+        """Cancels the request at the callee, if it has not ended."""
+        self._admit = None
+        self._leave()
+
+    def _leave(self) -> None:
+        if self._lane is not None and self._call is not None:
+            self._lane.left(self._call)
+            self._call = None

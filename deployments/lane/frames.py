@@ -35,9 +35,11 @@ class Submit(Struct, frozen=True, array_like=True, tag=1):
     payload: bytes
 
 
-class Cancel(Struct, frozen=True, array_like=True, tag=2):
+class Cancel(Struct, frozen=True, array_like=True, tag=2, omit_defaults=True):
     payload: ClassVar[bytes] = b""
     id: int
+    softly: bool = False
+    """The caller waits for the end: what there is to say until then is still said."""
 
 
 class Credit(Struct, frozen=True, array_like=True, tag=3):

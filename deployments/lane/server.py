@@ -24,6 +24,7 @@ from deployments.lane.frames import (
     Submit,
     Up,
 )
+from models.cancellation import HANG_UP
 from models.errors import DeadlineExceeded, Internal, Overloaded, PolyvoxError
 
 log = logging.getLogger(__name__)
@@ -170,7 +171,8 @@ class _Caller:
             raise ValueError("a second hello")
         elif running := self._running.get(message.id):
             if isinstance(message, Cancel):
-                running.task.cancel()
+                running.is_hung_up = message.softly
+                running.task.cancel(HANG_UP if message.softly else None)
             else:
                 running.credit(message.consumed)
 
@@ -191,11 +193,12 @@ class _Caller:
             self._run(submit, running), context=contextvars.Context()
         )
         # Not in the task: one that is cancelled before its first step never reaches its `finally`.
-        running.task.add_done_callback(lambda _: self._ended(id))
+        running.task.add_done_callback(lambda task: self._ended(id, task))
 
-    def _ended(self, id: int) -> None:
+    def _ended(self, id: int, task: asyncio.Task[None]) -> None:
         self._server.end()
-        del self._running[id]
+        if self._running.pop(id).is_hung_up and task.cancelled():
+            self.connection.put(Answer(id, Kind.END))
 
     async def _run(self, submit: Submit, running: "_Running") -> None:
         id, method = submit.id, submit.method
@@ -243,6 +246,8 @@ class _Running:
 
     def __init__(self) -> None:
         self.unread = 0
+        self.is_hung_up = False
+        """Cancelled by a caller that waits for the end."""
         self._read: asyncio.Future[None] | None = None
 
     def credit(self, consumed: int) -> None:

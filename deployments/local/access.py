@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from deployments.local.home import Home
@@ -38,12 +39,39 @@ async def _key_ring(url: str, home: Home) -> AsyncIterator[KeyRing]:
         await database.close()
 
 
-async def create(home: Home, *, user: str, budget_usd: str | None, name: str, admin: bool) -> dict[str, Any]:
+async def create(
+    home: Home,
+    *,
+    user: str,
+    team: str | None,
+    budget_usd: str | None,
+    expires_days: int | None,
+    name: str,
+    admin: bool,
+) -> dict[str, Any]:
     """The new key's public fields and, this once, the key. Raises ValueError for a wrong budget."""
-    budget = None if budget_usd is None else pico(budget_usd)
+    budget = None if budget_usd is None else _budget(budget_usd)
+    expires_at = None if expires_days is None else datetime.now(UTC) + timedelta(days=expires_days)
     async with _key_ring(database_url(home), home) as ring:
-        issued = await ring.create_key(user, name=name, roles=[ADMIN] if admin else [], budget_pico=budget)
+        issued = await ring.create_key(
+            user,
+            team=team,
+            name=name,
+            roles=[ADMIN] if admin else [],
+            budget_pico=budget,
+            expires_at=expires_at,
+        )
     return {**_public(issued.record), "key": issued.key}
+
+
+def _budget(text: str) -> int:
+    try:
+        budget = pico(text)
+    except ArithmeticError:
+        raise ValueError(f"{text!r} is not an amount of USD") from None
+    if budget < 0:
+        raise ValueError("a budget is not negative")
+    return budget
 
 
 async def listing(home: Home, *, user: str | None) -> list[dict[str, Any]]:
@@ -65,10 +93,16 @@ def _public(record: KeyRecord) -> dict[str, Any]:
     return {
         "id": record.id,
         "user": record.user_name,
+        "team": record.team_name,
         "tenant": record.tenant_name,
         "name": record.name,
         "roles": list(record.roles),
         "budget_usd": None if record.budget_pico is None else usd_text(record.budget_pico),
         "created_at": record.created_at.isoformat(),
-        "revoked_at": None if record.revoked_at is None else record.revoked_at.isoformat(),
+        "expires_at": _moment(record.expires_at),
+        "revoked_at": _moment(record.revoked_at),
     }
+
+
+def _moment(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat()

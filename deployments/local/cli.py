@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -142,7 +143,9 @@ def migrate() -> None:
 @keys.command("create")
 def create_key(
     user: Annotated[str, typer.Option(help="Whose key; the user is made if new.")],
+    team: Annotated[str | None, typer.Option(help="Whom it spends for; the team is made if new.")] = None,
     budget_usd: Annotated[str | None, typer.Option(help="What it may spend.")] = None,
+    expires_days: Annotated[int | None, typer.Option(min=1, max=36_500, help="How long it lives.")] = None,
     name: Annotated[str, typer.Option(help="What it is for.")] = "",
     admin: Annotated[bool, typer.Option(help="Also make the user an administrator.")] = False,
     as_json: AsJson = False,
@@ -150,8 +153,17 @@ def create_key(
     """Make a key. It is shown once."""
     from deployments.local.access import create
 
+    making = create(
+        Home.open(),
+        user=user,
+        team=team,
+        budget_usd=budget_usd,
+        expires_days=expires_days,
+        name=name,
+        admin=admin,
+    )
     try:
-        issued = asyncio.run(create(Home.open(), user=user, budget_usd=budget_usd, name=name, admin=admin))
+        issued = asyncio.run(making)
     except ValueError as error:
         raise fail(str(error), 2) from None
     say(
@@ -169,8 +181,17 @@ def list_keys(user: Annotated[str | None, typer.Option()] = None, as_json: AsJso
         say(json.dumps(found))
         return
     for key in found:
-        state = "revoked" if key["revoked_at"] else "active"
-        say(f"{key['id']}  {state:<8} {key['user']:<20} {key['budget_usd'] or '-':>10}  {key['name']}")
+        say(
+            f"{key['id']}  {_state(key):<8} {key['user']:<20} {key['team'] or '-':<16}"
+            f" {key['budget_usd'] or '-':>10}  {key['name']}"
+        )
+
+
+def _state(key: dict[str, Any]) -> str:
+    if key["revoked_at"]:
+        return "revoked"
+    expires = key["expires_at"]
+    return "expired" if expires and datetime.fromisoformat(expires) <= datetime.now(UTC) else "active"
 
 
 @keys.command("revoke")

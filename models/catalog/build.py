@@ -1,6 +1,6 @@
 """From the checked rows of a file to what the product works with."""
 
-from models.catalog.model import Host, Model, Price, Rates
+from models.catalog.model import Host, Model, Price, Rates, ToolPrice
 from models.catalog.rows import HostRow, ModelRow, PriceRow, RatesRow
 
 
@@ -13,12 +13,14 @@ def build_host(row: HostRow) -> Host:
         base_url_env=row.base_url_env,
         key_env=tuple(row.key_env),
         key_required=row.key_required,
+        bills_after_cancel=row.bills_after_cancel,
     )
 
 
 def build_model(row: ModelRow, host: Host) -> Model:
     return Model(
         id=row.id,
+        kind=row.kind,
         host=host.id,
         protocol=host.protocol,
         wire_name=row.wire_name or row.id,
@@ -39,17 +41,32 @@ def _price(row: PriceRow, model_id: str) -> Price:
         start=row.start,
         source=row.source,
         rates=tuple(_rates(rates) for rates in row.rates),
+        tools=tuple(ToolPrice(tool=t.tool, pico=t.usd_per_1000, per=t.per) for t in row.tools),
     )
 
 
 def _rates(row: RatesRow) -> Rates:
-    write_5m = row.input if row.cache_write_5m is None else row.cache_write_5m
+    """What a row leaves out is billed as the kind of token that it is a special case of."""
+    cache_read = _or(row.cache_read, row.input)
+    write_5m = _or(row.cache_write_5m, row.input)
+    # Cached sound without a rate of its own is no cheaper than sound, where sound has one.
+    cached_audio = cache_read if row.audio_input is None else row.audio_input
     return Rates(
         service=row.service,
         above=row.above,
         input=row.input,
-        cache_read=row.input if row.cache_read is None else row.cache_read,
+        cache_read=cache_read,
         cache_write_5m=write_5m,
-        cache_write_1h=write_5m if row.cache_write_1h is None else row.cache_write_1h,
+        cache_write_1h=_or(row.cache_write_1h, write_5m),
         output=row.output,
+        reasoning=_or(row.reasoning, row.output),
+        audio_input=_or(row.audio_input, row.input),
+        image_input=_or(row.image_input, row.input),
+        cache_read_audio=_or(row.cache_read_audio, cached_audio),
+        audio_output=_or(row.audio_output, row.output),
+        image_output=_or(row.image_output, row.output),
     )
+
+
+def _or(rate: int | None, otherwise: int) -> int:
+    return otherwise if rate is None else rate

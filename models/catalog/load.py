@@ -78,7 +78,7 @@ def _text(path: Path) -> str:
 def _document(file: str, text: str) -> dict[str, Any]:
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # numbers and nestings beyond what the parser takes
         raise CatalogError(f"not TOML: {error}", file=file, row="file", field="file") from None
     for section, content in document.items():
         expected = _SECTIONS.get(section)

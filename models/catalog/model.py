@@ -5,6 +5,9 @@ from typing import Literal
 
 from msgspec import Struct
 
+from models.chat import ServerTool
+
+Kind = Literal["chat", "embedding"]
 Protocol = Literal["openai", "anthropic", "google"]
 Tier = Literal["flagship", "mid", "small"]
 Service = Literal["standard", "batch", "flex", "priority", "ultrafast", "fast"]
@@ -34,6 +37,8 @@ class Host(Struct, frozen=True, kw_only=True):
     key_env: tuple[str, ...]
     """Names of variables that may hold the key, the first that is set wins."""
     key_required: bool
+    bills_after_cancel: bool = False
+    """Whether a stream that is hung up on is billed to its end all the same."""
 
 
 class Rates(Struct, frozen=True, kw_only=True):
@@ -46,6 +51,21 @@ class Rates(Struct, frozen=True, kw_only=True):
     cache_write_5m: int
     cache_write_1h: int
     output: int
+    reasoning: int
+    audio_input: int
+    image_input: int
+    cache_read_audio: int
+    audio_output: int
+    image_output: int
+
+
+class ToolPrice(Struct, frozen=True, kw_only=True):
+    """What a tool costs that the provider runs itself."""
+
+    tool: ServerTool
+    pico: int
+    per: Literal["use", "call"]
+    """`call`: once, however often the tool was used for one answer."""
 
 
 class Price(Struct, frozen=True, kw_only=True):
@@ -55,6 +75,7 @@ class Price(Struct, frozen=True, kw_only=True):
     start: date
     source: str
     rates: tuple[Rates, ...]
+    tools: tuple[ToolPrice, ...] = ()
 
     def rates_for(self, service: str, *, total_input: int) -> Rates | None:
         """The rates of a call; None if the table has none for this service tier and this size of input.
@@ -73,9 +94,10 @@ class Price(Struct, frozen=True, kw_only=True):
 
 
 class Model(Struct, frozen=True, kw_only=True):
-    """A chat model at its host."""
+    """A model at its host."""
 
     id: str
+    kind: Kind
     host: str
     protocol: Protocol
     wire_name: str
@@ -87,6 +109,7 @@ class Model(Struct, frozen=True, kw_only=True):
     """Tokens of input and output together."""
     max_input: int
     max_output: int
+    """0 for an embedding model."""
     capabilities: frozenset[Capability]
     retires: date | None
     """From this day on the host does not answer for it."""

@@ -2,14 +2,16 @@
 
 from models.identity.authenticator import Authenticator
 from models.identity.keyring import IssuedKey, KeyRing
+from models.identity.memory import InMemoryKeyStore
 from models.identity.postgres import PostgresKeyStore
 from models.identity.principal import ADMIN, Principal
 from models.identity.secret_file import ensure_pepper, load_pepper
-from models.identity.store import InMemoryKeyStore, KeyRecord, KeyStore
+from models.identity.store import Directory, KeyRecord, KeyStore, Team
 
 __all__ = [
     "ADMIN",
     "Authenticator",
+    "Directory",
     "InMemoryKeyStore",
     "IssuedKey",
     "KeyRecord",
@@ -17,6 +19,7 @@ __all__ = [
     "KeyStore",
     "PostgresKeyStore",
     "Principal",
+    "Team",
     "ensure_pepper",
     "load_pepper",
 ]

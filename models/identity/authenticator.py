@@ -101,6 +101,7 @@ class Authenticator:
             tenant_id=record.tenant_id,
             roles=frozenset(record.roles),
             scopes=frozenset(record.scopes),
+            team_id=record.team_id,
         )
         _keep(self._good, digest, (self._clock() + ttl_s, principal), self._max_entries)
         return principal

@@ -41,13 +41,14 @@ class KeyRing:
         user: str,
         *,
         tenant: str = DEFAULT_TENANT,
+        team: str | None = None,
         name: str = "",
         roles: Sequence[str] = (),
         scopes: Sequence[str] = (),
         budget_pico: int | None = None,
         expires_at: datetime | None = None,
     ) -> IssuedKey:
-        """A key for `user`, who is made if new; `roles` are added to the user's."""
+        """A key for `user`, spending for `team`; both are made if new. `roles` are added to the user's."""
         key_id, key = new_key()
         record = await self._store.add(
             NewKey(
@@ -55,6 +56,7 @@ class KeyRing:
                 secret_hmac=mac_of(key, pepper=self._pepper),
                 tenant=tenant,
                 user=user,
+                team=team,
                 roles=tuple(roles),
                 scopes=tuple(scopes),
                 name=name,
@@ -65,10 +67,22 @@ class KeyRing:
         return IssuedKey(key=key, record=record)
 
     async def list_keys(
-        self, *, user: str | None = None, after: str = "", limit: int = 100
+        self,
+        *,
+        tenant_id: str | None = None,
+        user_id: str | None = None,
+        user: str | None = None,
+        after: str = "",
+        limit: int = 100,
     ) -> Sequence[KeyRecord]:
-        """A page of keys; the next begins after the last one's id."""
-        return await self._store.list(user=user, after=after, limit=min(limit, MAX_PAGE))
+        """A page of keys; the next begins after the last one's id. `user` is a name."""
+        return await self._store.list(
+            tenant_id=tenant_id, user_id=user_id, user=user, after=after, limit=min(limit, MAX_PAGE)
+        )
+
+    async def find_key(self, key_id: str) -> KeyRecord | None:
+        """Revoked and expired ones too."""
+        return await self._store.find(key_id)
 
     async def revoke_key(self, key_id: str) -> bool:
         """False if there is no such key."""

@@ -12,6 +12,10 @@ class Principal(Struct, frozen=True):
     roles: frozenset[str] = frozenset()
     scopes: frozenset[str] = frozenset()
     """What the key may be used for; empty means everything that the roles allow."""
+    team_id: str | None = None
+    """The team that the key spends for."""
+    discount_basis_points: int = 0
+    """What its volume has earned it, in 1/10,000 of the list price."""
 
     @property
     def is_admin(self) -> bool:

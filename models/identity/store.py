@@ -1,12 +1,10 @@
-"""Where keys are kept."""
+"""What is kept of keys, users and teams, and by what."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Protocol
-from uuid import NAMESPACE_URL, uuid5
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 
 class KeyRecord(Struct, frozen=True, kw_only=True):
@@ -20,8 +18,11 @@ class KeyRecord(Struct, frozen=True, kw_only=True):
     roles: tuple[str, ...] = ()
     """The user's."""
     scopes: tuple[str, ...] = ()
+    team_id: str | None = None
+    team_name: str | None = None
     name: str = ""
     budget_pico: int | None = None
+    """The lowest of the key's own budgets without a period."""
     secret_hmac: bytes
     created_at: datetime
     expires_at: datetime | None = None
@@ -29,18 +30,26 @@ class KeyRecord(Struct, frozen=True, kw_only=True):
 
 
 class NewKey(Struct, frozen=True, kw_only=True):
-    """A key to be stored for a user, who is made if there is none of that name in the tenant."""
+    """A key to be stored for a user and perhaps a team, each of which is made if the tenant has none such."""
 
     id: str
     secret_hmac: bytes
     tenant: str
     user: str
+    team: str | None = None
     roles: tuple[str, ...] = ()
     """Added to the user's."""
     scopes: tuple[str, ...] = ()
     name: str = ""
     budget_pico: int | None = None
+    """Becomes a hard budget of the key without a period."""
     expires_at: datetime | None = None
+
+
+class Team(Struct, frozen=True, kw_only=True):
+    id: str
+    name: str
+    created_at: datetime
 
 
 class KeyStore(Protocol):
@@ -52,53 +61,26 @@ class KeyStore(Protocol):
     async def add(self, key: NewKey) -> KeyRecord:
         """Adding the same id again returns what is stored."""
 
-    async def list(self, *, user: str | None, after: str, limit: int) -> Sequence[KeyRecord]:
-        """Up to `limit` keys with an id above `after`, in the order of ids."""
+    async def list(
+        self, *, tenant_id: str | None, user_id: str | None, user: str | None, after: str, limit: int
+    ) -> Sequence[KeyRecord]:
+        """Up to `limit` keys with an id above `after`, in the order of ids; `user` is a name."""
 
     async def revoke(self, key_id: str) -> bool:
         """Whether there is such a key; the first revocation's time stays."""
 
 
-class InMemoryKeyStore:
-    """For tests and for trying things out; nothing is forgotten before the process ends."""
+class Directory(Protocol):
+    """Who is who in a tenant. Each method raises Overloaded if it is away."""
 
-    def __init__(self) -> None:
-        self._keys: dict[str, KeyRecord] = {}
-        self._roles: dict[tuple[str, str], frozenset[str]] = {}
+    async def user_id(self, tenant_id: str, who: str) -> str | None:
+        """The user with that id or else that name."""
 
-    async def find(self, key_id: str) -> KeyRecord | None:
-        record = self._keys.get(key_id)
-        return None if record is None else self._with_roles(record)
+    async def team_id(self, tenant_id: str, which: str) -> str | None:
+        """The team with that id or else that name."""
 
-    async def add(self, key: NewKey) -> KeyRecord:
-        owner = (key.tenant, key.user)
-        self._roles[owner] = self._roles.get(owner, frozenset()) | set(key.roles)
-        record = KeyRecord(
-            id=key.id,
-            user_id=str(uuid5(NAMESPACE_URL, f"{key.tenant}/{key.user}")),
-            user_name=key.user,
-            tenant_id=str(uuid5(NAMESPACE_URL, key.tenant)),
-            tenant_name=key.tenant,
-            scopes=key.scopes,
-            name=key.name,
-            budget_pico=key.budget_pico,
-            secret_hmac=key.secret_hmac,
-            created_at=datetime.now(UTC),
-            expires_at=key.expires_at,
-        )
-        return self._with_roles(self._keys.setdefault(key.id, record))
+    async def add_team(self, tenant_id: str, name: str) -> Team:
+        """The team of that name, made if new."""
 
-    async def list(self, *, user: str | None, after: str, limit: int) -> Sequence[KeyRecord]:
-        found = [k for k in self._keys.values() if k.id > after and user in (None, k.user_name)]
-        return [self._with_roles(k) for k in sorted(found, key=lambda k: k.id)[:limit]]
-
-    async def revoke(self, key_id: str) -> bool:
-        record = self._keys.get(key_id)
-        if record is None:
-            return False
-        if record.revoked_at is None:
-            self._keys[key_id] = replace(record, revoked_at=datetime.now(UTC))
-        return True
-
-    def _with_roles(self, record: KeyRecord) -> KeyRecord:
-        return replace(record, roles=tuple(sorted(self._roles[record.tenant_name, record.user_name])))
+    async def teams(self, tenant_id: str, *, after: str, limit: int) -> Sequence[Team]:
+        """Up to `limit` teams with a name above `after`, in the order of names."""

@@ -1,15 +1,22 @@
-"""What a call costs, and the record of it."""
+"""What a call costs, what is held for it, and the record of it."""
 
-from models.ledger.pricing import Cost, ceiling, cost, settled
-from models.ledger.usage import InMemoryUsageStore, PostgresUsageStore, UsageRecord, UsageStore
+from models.ledger.discounts import discounted
+from models.ledger.holds import Ask, Grant
+from models.ledger.pricing import Cost, ceiling, cost, saved_by_caches, settled
+from models.ledger.store import LedgerStore, PostgresLedgerStore
+from models.ledger.usage import UsageRecord, op_key
 
 __all__ = [
+    "Ask",
     "Cost",
-    "InMemoryUsageStore",
-    "PostgresUsageStore",
+    "Grant",
+    "LedgerStore",
+    "PostgresLedgerStore",
     "UsageRecord",
-    "UsageStore",
     "ceiling",
     "cost",
+    "discounted",
+    "op_key",
+    "saved_by_caches",
     "settled",
 ]

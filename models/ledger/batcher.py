@@ -1,87 +1,266 @@
-"""Group commit: records that come while a transaction runs make up the next one."""
+"""Group commit: what comes while a transaction runs makes up the next one."""
 
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+from msgspec.structs import replace
 
 from models.errors import Internal, Overloaded, PolyvoxError
-from models.ledger.usage import UsageRecord, UsageStore
+from models.ledger.holds import Ask, Grant
+from models.ledger.store import LEASE_S, LedgerStore
+from models.ledger.usage import UsageRecord
 
 log = logging.getLogger(__name__)
-
-_Waiting = tuple[UsageRecord, asyncio.Future[None]]
 
 MAX_BATCH = 256
 MAX_WAITING = 50_000
 AWAY_S = 0.25
+PATIENCE_S = 5.0
+"""How long the store may be away before a reservation is refused at once: a restart takes less."""
+
+MAX_PARKED = 10_000
+RETRIED_AT_ONCE = 64
+"""Parked reservations that are tried again with a batch: what has become free is enough for a few."""
+LOOK_AGAIN_S = 0.2
+"""Another writer may have freed what is waited for."""
 
 
-class UsageBatcher:
-    """One transaction at a time; nobody waits for a timer."""
+@dataclass(eq=False)
+class _Operation:
+    what: UsageRecord | Ask
+    done: asyncio.Future[Grant | None]
+    until: float
+    """In the loop's time: a reservation is refused then if the store is away, or its budget held."""
+    parked: Grant | None = field(default=None)
+    """Why it could not be granted so far."""
 
-    def __init__(self, store: UsageStore) -> None:
+    @property
+    def op_key(self) -> str:
+        return self.what.op_key
+
+    def end(self, result: Grant | None) -> None:
+        if not self.done.done():
+            self.done.set_result(result)
+
+    def fail(self, error: PolyvoxError) -> None:
+        if not self.done.done():
+            self.done.set_exception(error)
+
+
+class LedgerBatcher:
+    """One transaction at a time; nobody waits for a timer, except for money that others hold."""
+
+    def __init__(self, store: LedgerStore) -> None:
         self._store = store
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting: deque[_Operation] = deque()
+        self._parked: deque[_Operation] = deque()
         self._writer: asyncio.Task[None] | None = None
+        self._look_again: asyncio.TimerHandle | None = None
+        self._away_since: float | None = None
+        self._reached_since: float | None = None
 
-    async def record(self, record: UsageRecord) -> None:
+    async def reserve(self, ask: Ask) -> int:
+        """The pico-USD that are held. Raises BudgetExceeded, BudgetHeld; Overloaded if nobody can tell now.
+
+        Whoever is cancelled while waiting holds nothing: what was granted to nobody is released.
+        """
+        loop = asyncio.get_running_loop()
+        if self._away_since is not None and loop.time() - self._away_since > PATIENCE_S:
+            self._start()
+            raise Overloaded("the ledger cannot be reached", sent=False, retry_after_s=1.0)
+        grant = await self._take(ask, until=loop.time() + max(PATIENCE_S, ask.wait_s))
+        assert grant is not None
+        if grant.granted_pico is None:
+            raise grant.refusal()
+        return grant.granted_pico
+
+    async def settle(self, record: UsageRecord) -> None:
         """Returns once it is durable, however long the store is away; whoever cannot wait stops waiting.
 
         Once taken it is written even if nobody waits for it any more. Raises what the store has against it.
         """
-        if len(self._waiting) >= MAX_WAITING:
-            raise Overloaded("the ledger's queue is full", sent=False)
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((record, done))
-        if self._writer is None:
-            self._writer = asyncio.create_task(self._write())
-        await done
+        await self._take(record, until=float("inf"))
+
+    async def renew(self, records: Sequence[UsageRecord]) -> None:
+        await self._store.renew(records)
+
+    async def sweep(self) -> int:
+        """Charge what holders that are gone left open; returns how many. Not before they can have been heard."""
+        now = asyncio.get_running_loop().time()
+        if self._away_since is not None or self._reached_since is None:
+            await self._probe()
+        if self._reached_since is None or now - self._reached_since < LEASE_S:
+            return 0  # holders could not renew while the store was away
+        lapsed = await self._store.expired(limit=MAX_BATCH)
+        await asyncio.gather(*(self.settle(record) for record in lapsed))
+        return len(lapsed)
 
     async def flush(self) -> None:
         """Returns when everything taken so far is durable."""
         while self._writer is not None:
             await asyncio.wait({self._writer})
 
+    async def _take(self, what: UsageRecord | Ask, *, until: float) -> Grant | None:
+        if len(self._waiting) >= MAX_WAITING:
+            raise Overloaded("the ledger's queue is full", sent=False)
+        done: asyncio.Future[Grant | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Operation(what, done, until))
+        self._start()
+        return await done
+
+    def _start(self) -> None:
+        if self._writer is None:
+            self._writer = asyncio.create_task(self._write())
+
     async def _write(self) -> None:
         try:
-            while self._waiting:
-                batch = [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
-                if not await self._commit(batch):
+            while self._waiting or self._away_since is not None:
+                batch = self._next_batch()
+                if not (await self._commit(batch) if batch else await self._probe()):
                     self._waiting.extendleft(reversed(batch))
+                    self._give_up_late()
                     await asyncio.sleep(AWAY_S)
         finally:
             self._writer = None
 
-    async def _commit(self, batch: list[_Waiting]) -> bool:
-        """Whether the batch is dealt with: while the store is away it waits, whoever still waits for it.
+    def _next_batch(self) -> list[_Operation]:
+        """The oldest that somebody still waits for, none of them twice."""
+        batch: dict[str, _Operation] = {}
+        twins: list[_Operation] = []
+        while self._waiting and len(batch) < MAX_BATCH:
+            one = self._waiting.popleft()
+            if one.done.done() and isinstance(one.what, Ask):
+                continue
+            key = f"{type(one.what).__name__} {one.op_key}"
+            if batch.setdefault(key, one) is not one:
+                twins.append(one)
+        self._waiting.extendleft(reversed(twins))
+        return list(batch.values())
 
-        A record that the store cannot take spoils its batch: then each is tried alone.
-        """
-        error = await self._try([record for record, _ in batch])
-        if isinstance(error, Overloaded):
+    async def _commit(self, batch: list[_Operation]) -> bool:
+        """Whether the batch is dealt with: while the store is away it waits, whoever still waits for it."""
+        outcome = await self._try(batch)
+        if isinstance(outcome, Overloaded):
+            self._lost()
             return False
-        for record, done in batch:
-            if isinstance(error, Internal) and len(batch) > 1:
-                _resolve(done, await self._try([record]))
+        self._reached()
+        if isinstance(outcome, Internal) and len(batch) > 1:
+            return await self._each_alone(batch)
+        for one in batch:
+            if isinstance(outcome, PolyvoxError):
+                one.fail(outcome)
+            elif isinstance(one.what, Ask):
+                self._answer(one, outcome[one.op_key])
             else:
-                _resolve(done, error)
+                one.end(None)
+        if self._parked and any(isinstance(one.what, UsageRecord) for one in batch):
+            self._try_parked()
         return True
 
-    async def _try(self, records: list[UsageRecord]) -> PolyvoxError | None:
+    async def _each_alone(self, batch: list[_Operation]) -> bool:
+        """One that the store cannot take has spoilt the batch."""
+        for at, one in enumerate(batch):
+            if not await self._commit([one]):
+                self._waiting.extendleft(reversed(batch[at + 1 :]))
+                self._waiting.appendleft(one)
+                batch.clear()
+                return False
+        return True
+
+    async def _try(self, batch: list[_Operation]) -> dict[str, Grant] | PolyvoxError:
+        records = [one.what for one in batch if isinstance(one.what, UsageRecord)]
+        asks = [one.what for one in batch if isinstance(one.what, Ask)]
         try:
-            await self._store.record_many(records)
+            grants = await self._store.apply(records, asks)
         except PolyvoxError as error:
             return error
         except Exception:  # whatever it is, those who wait must hear of it
-            log.exception("a batch of %d records failed", len(records))
+            log.exception("a batch of %d operations failed", len(batch))
             return Internal("the ledger failed")
-        return None
+        return {grant.op_key: grant for grant in grants}
+
+    def _answer(self, one: _Operation, grant: Grant) -> None:
+        ask = cast(Ask, one.what)
+        if grant.granted_pico is not None and one.done.done():
+            self._release(ask)
+        elif grant.in_flight and ask.wait_s and len(self._parked) < MAX_PARKED:
+            self._park(one, grant)
+        else:
+            one.end(grant)
+
+    def _release(self, ask: Ask) -> None:
+        """Granted to somebody who left before being told: its provider was never called."""
+        nothing = dict.fromkeys(("cost_pico", "discount_pico", "saved_pico", "input_tokens"), 0)
+        record = replace(ask.record, status="cancelled", output_tokens=0, estimated=False, **nothing)
+        done: asyncio.Future[Grant | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Operation(record, done, float("inf")))
+
+    def _park(self, one: _Operation, grant: Grant) -> None:
+        loop = asyncio.get_running_loop()
+        if one.parked is None:
+            one.until = loop.time() + cast(Ask, one.what).wait_s
+        one.parked = grant
+        if loop.time() >= one.until:
+            one.end(grant)
+            return
+        self._parked.append(one)
+        if self._look_again is None:
+            self._look_again = loop.call_later(LOOK_AGAIN_S, self._looked_again)
+
+    def _looked_again(self) -> None:
+        self._look_again = None
+        self._try_parked()
+        if self._parked:
+            self._look_again = asyncio.get_running_loop().call_later(LOOK_AGAIN_S, self._looked_again)
+
+    def _try_parked(self) -> None:
+        """The oldest first, and those whose time is up hear why."""
+        now = asyncio.get_running_loop().time()
+        _drop(self._parked, lambda one: one.done.done() or now >= one.until, then=_end_parked)
+        for _ in range(min(RETRIED_AT_ONCE, len(self._parked))):
+            self._waiting.append(self._parked.popleft())
+        if self._waiting:
+            self._start()
+
+    def _give_up_late(self) -> None:
+        now = asyncio.get_running_loop().time()
+        late = Overloaded("the ledger cannot be reached", sent=False, retry_after_s=1.0)
+        _drop(self._waiting, lambda one: now >= one.until, then=lambda one: one.fail(late))
+
+    async def _probe(self) -> bool:
+        try:
+            await self._store.ping()
+        except Overloaded:
+            self._lost()
+            return False
+        self._reached()
+        return True
+
+    def _lost(self) -> None:
+        self._reached_since = None
+        if self._away_since is None:
+            self._away_since = asyncio.get_running_loop().time()
+
+    def _reached(self) -> None:
+        self._away_since = None
+        if self._reached_since is None:
+            self._reached_since = asyncio.get_running_loop().time()
 
 
-def _resolve(done: asyncio.Future[None], error: PolyvoxError | None) -> None:
-    if done.done():
-        return
-    if error is None:
-        done.set_result(None)
-    else:
-        done.set_exception(error)
+def _drop(
+    queue: deque[_Operation], when: Callable[[_Operation], bool], *, then: Callable[[_Operation], None]
+) -> None:
+    for _ in range(len(queue)):
+        one = queue.popleft()
+        if when(one):
+            then(one)
+        else:
+            queue.append(one)
+
+
+def _end_parked(one: _Operation) -> None:
+    one.end(one.parked)

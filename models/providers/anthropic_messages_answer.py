@@ -33,6 +33,7 @@ from models.chat import (
 )
 from models.errors import ProviderGarbled
 from models.providers.failures import garbled, stream_error
+from models.usage import UNKNOWN, normal_usage, read_counts
 
 PROVIDER = "anthropic"
 _FINISH: dict[str, FinishReason] = {
@@ -55,6 +56,11 @@ class _OutputDetails(Struct, frozen=True, gc=False):
     thinking_tokens: int = 0
 
 
+class _ServerTools(Struct, frozen=True, gc=False):
+    web_search_requests: int | None = None
+    web_fetch_requests: int | None = None
+
+
 class _Usage(Struct, frozen=True, gc=False):
     input_tokens: int | None = None
     cache_read_input_tokens: int | None = None
@@ -62,7 +68,14 @@ class _Usage(Struct, frozen=True, gc=False):
     cache_creation: _CacheCreation | None = None
     output_tokens: int | None = None
     output_tokens_details: _OutputDetails | None = None
+    server_tool_use: _ServerTools | None = None
     service_tier: str | None = None
+    speed: str | None = None
+
+    @property
+    def tier(self) -> str:
+        """What decides the price: fast mode has one of its own, and is no service tier to Anthropic."""
+        return "fast" if self.speed == "fast" else self.service_tier or ""
 
 
 class _Block(Struct, frozen=True):
@@ -88,7 +101,8 @@ class _Message(Struct, frozen=True):
     stop_reason: str | None = None
     stop_sequence: str | None = None
     stop_details: _StopDetails | None = None
-    usage: _Usage | None = None
+    usage: Any = None
+    """Read apart: an answer is good whatever its usage is."""
 
 
 class _Delta(Struct, frozen=True):
@@ -111,7 +125,7 @@ class _Event(Struct, frozen=True):
     delta: _Delta | None = None
     content_block: _Block | None = None
     message: _Message | None = None
-    usage: _Usage | None = None
+    usage: Any = None
     error: Any = None
 
 
@@ -126,7 +140,7 @@ def decode(body: dict[str, Any], *, tool_names: Mapping[str, str] | None = None)
         raise garbled(str(error), provider=PROVIDER) from None
     if answer.stop_reason is None:
         raise garbled("the answer has no stop_reason", provider=PROVIDER, model=answer.model)
-    names = tool_names or {}
+    names, usage = tool_names or {}, read_counts(answer.usage, _Usage)
     parts = [part for block in answer.content if (part := _part(block, names))]
     if answer.stop_details and answer.stop_details.explanation:
         parts.append(Refusal(answer.stop_details.explanation))
@@ -135,18 +149,15 @@ def decode(body: dict[str, Any], *, tool_names: Mapping[str, str] | None = None)
         model=answer.model,
         parts=tuple(parts),
         finish=_FINISH.get(answer.stop_reason, "stop"),
-        usage=_normal(answer.usage),
+        usage=_normal(usage),
         stop_sequence=answer.stop_sequence or "",
-        service_tier=(answer.usage.service_tier if answer.usage else None) or "",
+        service_tier=usage.tier if usage else "",
     )
 
 
-def decode_usage(usage: dict[str, Any] | None) -> Usage:
-    """The `usage` object in the normal form; estimated and zero where there is none."""
-    try:
-        return _normal(msgspec.convert(usage, _Usage | None))
-    except msgspec.ValidationError as error:
-        raise garbled(f"usage: {error}", provider=PROVIDER) from None
+def decode_usage(usage: object) -> Usage:
+    """The `usage` object in the normal form, or UNKNOWN."""
+    return _normal(read_counts(usage, _Usage))
 
 
 class StreamDecoder:
@@ -158,8 +169,7 @@ class StreamDecoder:
         self._provider = provider
         self._model = model
         self._names = tool_names or {}
-        self._usage = _Usage()
-        self._said_usage = False
+        self._usage: _Usage | None = _Usage()
         self._stop: _Delta | None = None
         self._finished = False
         self._calls: dict[int, int] = {}
@@ -178,7 +188,7 @@ class StreamDecoder:
         match got.type:
             case "message_start" if got.message is not None:
                 self._add_usage(got.message.usage)
-                usage = _normal(got.message.usage) if got.message.usage else None
+                usage = decode_usage(got.message.usage) if got.message.usage else None
                 return [Started(got.message.id, got.message.model, usage)]
             case "content_block_start" if got.content_block is not None:
                 return self._open(got.index, got.content_block)
@@ -251,21 +261,24 @@ class StreamDecoder:
         self._finished = True
         finished = Finished(
             _FINISH.get(stop.stop_reason, "stop"),
-            _normal(self._usage if self._said_usage else None),
+            _normal(self._usage),
             stop.stop_sequence or "",
-            self._usage.service_tier or "",
+            self._usage.tier if self._usage else "",
         )
         if stop.stop_details and stop.stop_details.explanation:
             return [RefusalDelta(stop.stop_details.explanation), finished]
         return [finished]
 
-    def _add_usage(self, usage: _Usage | None) -> None:
+    def _add_usage(self, counted: object) -> None:
         """Counts are cumulative: a later one replaces an earlier, what is not said again stands."""
-        if usage is None:
+        if counted is None or self._usage is None:
             return
-        said = {field: value for field, value in msgspec.structs.asdict(usage).items() if value is not None}
-        self._said_usage = True
-        self._usage = msgspec.structs.replace(self._usage, **said)
+        usage = read_counts(counted, _Usage)
+        if usage is None:
+            self._usage = None  # what was said before is not all that was used
+            return
+        news = {field: value for field, value in msgspec.structs.asdict(usage).items() if value is not None}
+        self._usage = msgspec.structs.replace(self._usage, **news)
 
     def _garbled(self, what: str) -> ProviderGarbled:
         return garbled(what, provider=self._provider, model=self._model)
@@ -307,18 +320,23 @@ def _citation(cited: dict[str, Any]) -> Citation:
 
 
 def _normal(usage: _Usage | None) -> Usage:
-    """`input_tokens` excludes what caches served and stored."""
-    if usage is None or (usage.input_tokens is None and usage.output_tokens is None):
-        return Usage(estimated=True)
+    if usage is None or usage.input_tokens is None or usage.output_tokens is None:
+        return UNKNOWN
     split = usage.cache_creation or _CacheCreation(usage.cache_creation_input_tokens or 0)
     hour = split.ephemeral_1h_input_tokens
     # A stream's last word gives the total alone: what it added since the split is of the default lifetime.
     written = max(usage.cache_creation_input_tokens or 0, split.ephemeral_5m_input_tokens + hour)
-    return Usage(
-        input=usage.input_tokens or 0,
+    tools = usage.server_tool_use or _ServerTools()
+    return normal_usage(
+        "excluded",
+        input=usage.input_tokens,
+        output=usage.output_tokens,
+        reasoning=usage.output_tokens_details.thinking_tokens if usage.output_tokens_details else 0,
         cache_read=usage.cache_read_input_tokens or 0,
         cache_write_5m=written - hour,
         cache_write_1h=hour,
-        output=usage.output_tokens or 0,
-        reasoning=usage.output_tokens_details.thinking_tokens if usage.output_tokens_details else 0,
+        tool_uses={
+            "web_search": tools.web_search_requests or 0,
+            "web_fetch": tools.web_fetch_requests or 0,
+        },
     )

@@ -8,12 +8,13 @@ import httpx2
 import msgspec
 import orjson
 
+from models.cancellation import is_hang_up
 from models.chat import ChatResponse, Chunk, Finished
 from models.errors import PolyvoxError, ProviderError, ProviderGarbled, ProviderTimeout, ProviderUnavailable
 from models.providers.call import Alarm, Clock, ProviderCall
 from models.providers.clients import SdkClient
 from models.providers.sse import SseParser
-from models.providers.transport import ResponseBody
+from models.providers.transport import CALL_ID, ResponseBody
 from models.providers.wire import StreamDecoder, Wire
 
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
@@ -69,7 +70,13 @@ class Exchange:
         events, decoder, finished = SseParser(), self._decoder(), False
         try:
             while not finished:
-                data = await self._read(answer)
+                try:
+                    data = await self._read(answer)
+                except asyncio.CancelledError as left:
+                    if not is_hang_up(left):
+                        raise
+                    yield self._decode(await _arrived(answer), events, decoder)[0]
+                    return
                 chunks, failure = self._decode(data, events, decoder)
                 if chunks:
                     finished = type(chunks[-1]) is Finished
@@ -94,6 +101,7 @@ class Exchange:
 
     def _generate(self, body: bytes, *, stream: bool) -> Awaitable[ResponseBody]:
         call = self._call
+        CALL_ID.set(call.request_id)
         return self._client.generate(
             body, model=call.model, stream=stream, connect_timeout_s=call.connect_timeout_s
         )
@@ -182,6 +190,13 @@ class Exchange:
         error.provider = self._provider
         error.model = error.model or self._call.model or None
         return error
+
+
+async def _arrived(answer: ResponseBody) -> bytes:
+    """What is paid for and has not been read. Two turns of the loop fetch what the socket holds."""
+    for _ in range(2):
+        await asyncio.sleep(0)
+    return answer.read_now()
 
 
 async def _drain(answer: ResponseBody) -> None:

@@ -22,6 +22,7 @@ from models.chat import (
     Opaque,
     OpaqueDelta,
     Part,
+    ServerTool,
     Started,
     Text,
     TextDelta,
@@ -33,6 +34,7 @@ from models.chat import (
 )
 from models.errors import ProviderGarbled
 from models.providers.failures import garbled, stream_error
+from models.usage import UNKNOWN, normal_usage, read_counts
 
 PROVIDER = "google"
 _FINISH: dict[str, FinishReason] = {"STOP": "stop", "MAX_TOKENS": "length", "CONTINUATION": "length"}
@@ -54,12 +56,24 @@ class _Camel(Struct, frozen=True, rename="camel"):
     pass
 
 
-class _Usage(_Camel, frozen=True, gc=False):
+class _Modality(_Camel, frozen=True, gc=False):
+    modality: str = ""
+    token_count: int = 0
+
+
+class _Usage(_Camel, frozen=True):
     prompt_token_count: int | None = None
     cached_content_token_count: int | None = None
     candidates_token_count: int | None = None
     thoughts_token_count: int | None = None
     tool_use_prompt_token_count: int | None = None
+    total_token_count: int | None = None
+    prompt_tokens_details: list[_Modality] | None = None
+    cache_tokens_details: list[_Modality] | None = None
+    candidates_tokens_details: list[_Modality] | None = None
+    tool_use_prompt_tokens_details: list[_Modality] | None = None
+    service_tier: str | None = None
+    """What served the call: may be less than was asked for."""
 
 
 class _FunctionCall(_Camel, frozen=True):
@@ -97,10 +111,18 @@ class _Web(_Camel, frozen=True, gc=False):
 
 class _GroundingChunk(_Camel, frozen=True):
     web: _Web | None = None
+    maps: Any = None
 
 
 class _Grounding(_Camel, frozen=True):
     grounding_chunks: list[_GroundingChunk] | None = None
+    web_search_queries: list[str] | None = None
+
+    @property
+    def tool_uses(self) -> dict[ServerTool, int]:
+        """Each query is a search. Of maps it is only said that they were asked."""
+        on_maps = any(chunk.maps for chunk in self.grounding_chunks or ())
+        return {"web_search": len(self.web_search_queries or ()), "maps": int(on_maps)}
 
 
 class _Candidate(_Camel, frozen=True):
@@ -126,7 +148,8 @@ class _Feedback(_Camel, frozen=True):
 class _Body(_Camel, frozen=True):
     candidates: list[_Candidate] | None = None
     prompt_feedback: _Feedback | None = None
-    usage_metadata: _Usage | None = None
+    usage_metadata: Any = None
+    """Read apart: an answer is good whatever its usage is."""
     model_version: str = ""
     response_id: str = ""
     error: Any = None
@@ -146,21 +169,20 @@ def decode(body: dict[str, Any], *, tool_names: Mapping[str, str] | None = None)
     if reason is None or reason in _BROKEN:
         raise garbled(f"the answer has finishReason {reason}", provider=PROVIDER, model=answer.model_version)
     parts = _parts(candidate, answer.response_id, tool_names or {}) if candidate else []
+    usage = read_counts(answer.usage_metadata, _Usage)
     return ChatResponse(
         id=answer.response_id,
         model=answer.model_version,
         parts=tuple(parts),
         finish=_finish(reason, calls=any(isinstance(part, ToolCall) for part in parts)),
-        usage=_normal(answer.usage_metadata),
+        usage=_normal(usage, candidate.grounding_metadata if candidate else None),
+        service_tier=(usage.service_tier if usage else None) or "",
     )
 
 
-def decode_usage(usage: dict[str, Any] | None) -> Usage:
-    """The `usageMetadata` object in the normal form; estimated and zero where there is none."""
-    try:
-        return _normal(msgspec.convert(usage, _Usage | None))
-    except msgspec.ValidationError as error:
-        raise garbled(f"usage: {error}", provider=PROVIDER) from None
+def decode_usage(usage: object) -> Usage:
+    """The `usageMetadata` object in the normal form, or UNKNOWN."""
+    return _normal(read_counts(usage, _Usage), None)
 
 
 class StreamDecoder:
@@ -176,7 +198,8 @@ class StreamDecoder:
         self._started = False
         self._finished = False
         self._reason: str | None = None
-        self._usage: _Usage | None = None
+        self._usage: object = None
+        self._grounding: _Grounding | None = None
         self._calls = 0
 
     def feed(self, event: str, data: bytes) -> list[Chunk]:  # noqa: ARG002  # Google names no events
@@ -197,7 +220,10 @@ class StreamDecoder:
         if self._reason is None:
             raise self._garbled("the stream ended before the answer did")
         self._finished = True
-        return [Finished(_finish(self._reason, calls=self._calls > 0), _normal(self._usage))]
+        usage = read_counts(self._usage, _Usage)
+        finish = _finish(self._reason, calls=self._calls > 0)
+        tier = (usage.service_tier if usage else None) or ""
+        return [Finished(finish, _normal(usage, self._grounding), service_tier=tier)]
 
     def _add(self, answer: _Body, data: bytes, chunks: list[Chunk]) -> None:
         if answer.error is not None:
@@ -212,6 +238,7 @@ class StreamDecoder:
             for part in candidate.parts:
                 self._add_part(part, chunks)
             if candidate.grounding_metadata is not None:
+                self._grounding = candidate.grounding_metadata
                 chunks += map(CitationDelta, candidate.citations)
         self._reason = _end(answer, candidate) or self._reason
         if self._reason in _BROKEN:
@@ -273,16 +300,31 @@ def _finish(reason: str, *, calls: bool) -> FinishReason:
     return "tool_calls" if finish == "stop" and calls else finish
 
 
-def _normal(usage: _Usage | None) -> Usage:
-    """`promptTokenCount` includes what was cached; thoughts stand beside the candidates' count."""
+def _normal(usage: _Usage | None, grounding: _Grounding | None) -> Usage:
+    """Thoughts stand beside the candidates' count, what tools found beside the prompt's."""
     if usage is None or usage.prompt_token_count is None:
-        return Usage(estimated=True)
-    cached = usage.cached_content_token_count or 0
-    thoughts = usage.thoughts_token_count or 0
+        return UNKNOWN
     prompt = usage.prompt_token_count + (usage.tool_use_prompt_token_count or 0)
-    return Usage(
-        input=max(prompt - cached, 0),
-        cache_read=cached,
-        output=(usage.candidates_token_count or 0) + thoughts,
+    thoughts = usage.thoughts_token_count or 0
+    answer = usage.candidates_token_count
+    if answer is None:
+        answer = max((usage.total_token_count or 0) - prompt - thoughts, 0)
+    asked = (usage.prompt_tokens_details or []) + (usage.tool_use_prompt_tokens_details or [])
+    return normal_usage(
+        "included",
+        input=prompt,
+        output=answer + thoughts,
         reasoning=thoughts,
+        cache_read=usage.cached_content_token_count or 0,
+        audio_input=_tokens(asked, "AUDIO"),
+        image_input=_tokens(asked, "IMAGE"),
+        cache_read_audio=_tokens(usage.cache_tokens_details, "AUDIO"),
+        cache_read_image=_tokens(usage.cache_tokens_details, "IMAGE"),
+        audio_output=_tokens(usage.candidates_tokens_details, "AUDIO"),
+        image_output=_tokens(usage.candidates_tokens_details, "IMAGE"),
+        tool_uses=grounding.tool_uses if grounding else None,
     )
+
+
+def _tokens(details: list[_Modality] | None, modality: str) -> int:
+    return sum(counted.token_count for counted in details or () if counted.modality == modality)

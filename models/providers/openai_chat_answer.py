@@ -32,6 +32,7 @@ from models.chat import (
 )
 from models.errors import ProviderGarbled
 from models.providers.failures import garbled, stream_error
+from models.usage import UNKNOWN, normal_usage, read_counts
 
 PROVIDER = "openai"
 _FINISH: dict[str, FinishReason] = {
@@ -46,10 +47,13 @@ _FINISH: dict[str, FinishReason] = {
 class _InputDetails(Struct, frozen=True, gc=False):
     cached_tokens: int | None = None
     cache_write_tokens: int | None = None
+    audio_tokens: int | None = None
+    image_tokens: int | None = None
 
 
 class _OutputDetails(Struct, frozen=True, gc=False):
     reasoning_tokens: int | None = None
+    audio_tokens: int | None = None
 
 
 class _Usage(Struct, frozen=True, gc=False):
@@ -115,7 +119,8 @@ class _Body(Struct, frozen=True):
     choices: list[_Choice]
     id: str = ""
     model: str = ""
-    usage: _Usage | None = None
+    usage: Any = None
+    """Read apart: an answer is good whatever its usage is."""
     service_tier: str | None = None
 
 
@@ -123,7 +128,7 @@ class _Event(Struct, frozen=True):
     choices: list[_Choice] = []
     id: str = ""
     model: str = ""
-    usage: _Usage | None = None
+    usage: Any = None
     service_tier: str | None = None
     error: Any = None
 
@@ -150,17 +155,14 @@ def decode(body: dict[str, Any], *, tool_names: Mapping[str, str] | None = None)
         finish=_finish(
             answer.choices[0].finish_reason, calls=bool(message.tool_calls), refused=bool(message.refusal)
         ),
-        usage=_normal(answer.usage),
+        usage=decode_usage(answer.usage),
         service_tier=answer.service_tier or "",
     )
 
 
-def decode_usage(usage: dict[str, Any] | None) -> Usage:
-    """The `usage` object in the normal form; estimated and zero where there is none."""
-    try:
-        return _normal(msgspec.convert(usage, _Usage | None))
-    except msgspec.ValidationError as error:
-        raise garbled(f"usage: {error}", provider=PROVIDER) from None
+def decode_usage(usage: object) -> Usage:
+    """The `usage` object in the normal form, or UNKNOWN."""
+    return _normal(read_counts(usage, _Usage))
 
 
 class StreamDecoder:
@@ -175,7 +177,7 @@ class StreamDecoder:
         self._started = False
         self._finished = False
         self._finish: str | None = None
-        self._usage: _Usage | None = None
+        self._usage: object = None
         self._tier = ""
         self._calls: dict[int, int] = {}
         self._refused = False
@@ -215,7 +217,7 @@ class StreamDecoder:
             raise self._garbled("the stream ended before the answer did")
         self._finished = True
         finish = _finish(self._finish, calls=bool(self._calls), refused=self._refused)
-        return [Finished(finish, _normal(self._usage), service_tier=self._tier)]
+        return [Finished(finish, decode_usage(self._usage), service_tier=self._tier)]
 
     def _add(self, choice: _Choice, chunks: list[Chunk]) -> None:
         said = choice.delta or _NOTHING
@@ -287,16 +289,18 @@ def _finish(reason: str | None, *, calls: bool, refused: bool) -> FinishReason:
 
 
 def _normal(usage: _Usage | None) -> Usage:
-    """`prompt_tokens` includes what caches served and stored."""
-    if usage is None or usage.prompt_tokens is None:
-        return Usage(estimated=True)
-    cached, thought = usage.prompt_tokens_details, usage.completion_tokens_details
-    read = (cached.cached_tokens if cached else None) or 0
-    written = (cached.cache_write_tokens if cached else None) or 0
-    return Usage(
-        input=max(usage.prompt_tokens - read - written, 0),
-        cache_read=read,
-        cache_write_5m=written,
-        output=usage.completion_tokens or 0,
-        reasoning=(thought.reasoning_tokens if thought else None) or 0,
+    if usage is None or usage.prompt_tokens is None or usage.completion_tokens is None:
+        return UNKNOWN
+    prompt = usage.prompt_tokens_details or _InputDetails()
+    answer = usage.completion_tokens_details or _OutputDetails()
+    return normal_usage(
+        "included",
+        input=usage.prompt_tokens,
+        output=usage.completion_tokens,
+        reasoning=answer.reasoning_tokens or 0,
+        cache_read=prompt.cached_tokens or 0,
+        cache_write_5m=prompt.cache_write_tokens or 0,
+        audio_input=prompt.audio_tokens or 0,
+        image_input=prompt.image_tokens or 0,
+        audio_output=answer.audio_tokens or 0,
     )

@@ -5,6 +5,7 @@ has no use for (redirects, cookies, an auth flow) and builds a request of the sa
 """
 
 from collections.abc import AsyncIterator, Callable, Hashable
+from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +17,11 @@ from yarl import URL
 MAX_ERROR_BYTES = 64 * 1024
 """As much of an error's body as is read; what follows is dropped with the connection."""
 
+CALL_ID: ContextVar[str] = ContextVar("call_id", default="")
+"""What we call the request that is sent next, for the provider's records: OpenAI documents the header, the
+others ignore it. No argument of the SDKs, as those would build each request anew for it."""
+
+_CALL_ID_HEADER = "x-client-request-id"
 _KEEPALIVE_S = 30.0
 _DNS_CACHE_S = 60
 _MAX_TEMPLATES = 1_024
@@ -48,6 +54,10 @@ class ResponseBody(httpx2.AsyncByteStream):
             return await self._content.readany()
         except (aiohttp.ClientError, OSError) as broken:
             raise httpx2.ReadError(type(broken).__name__) from broken
+
+    def read_now(self) -> bytes:
+        """All that has arrived, without waiting."""
+        return self._content.read_nowait()
 
     def abort(self, reason: Exception) -> None:
         """Makes the read that waits, or the next one, raise `reason`."""
@@ -85,11 +95,15 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         session = self._session or self._open_session()
         stream = request.stream
+        headers = request.extensions.get("headers") or _headers(request)
+        if call_id := CALL_ID.get():
+            headers = CIMultiDict(headers)
+            headers[_CALL_ID_HEADER] = call_id
         try:
             response = await session.request(
                 request.method,
                 _url(str(request.url)),
-                headers=request.extensions.get("headers") or _headers(request),
+                headers=headers,
                 data=stream.content if isinstance(stream, RequestBody) else request.content or None,
                 timeout=_timeout(self._connect_timeout(request)),
                 allow_redirects=False,

@@ -53,7 +53,7 @@ async def test_a_request_is_the_same_as_from_the_sdks_documented_method(
         await adapter.send_chat_request(make_call())
     theirs, first, second = provider.requests
     assert (first.method, first.path) == (theirs.method, theirs.path) == ("POST", sample.path)
-    assert _headers(first) == _headers(second) == _headers(theirs)
+    assert _headers(first) == _headers(second) == _headers(theirs) | {"x-client-request-id": "req_1"}
 
 
 async def test_the_key_and_the_sdks_name_are_sent(

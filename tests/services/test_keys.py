@@ -4,17 +4,33 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from stat import S_IMODE
+from typing import Protocol
 
 import pytest
 
 from models.errors import Unauthenticated
-from models.identity import ADMIN, Authenticator, InMemoryKeyStore, KeyRing, KeyStore, PostgresKeyStore
+from models.identity import (
+    ADMIN,
+    Authenticator,
+    Directory,
+    InMemoryKeyStore,
+    KeyRing,
+    KeyStore,
+    PostgresKeyStore,
+)
+from models.ledger.budget import Change, Owners
+from models.ledger.budget_store import PostgresBudgetStore
+from models.store import Database
 
 PEPPER = bytes(range(32))
 
 
+class Store(KeyStore, Directory, Protocol):
+    """Either store is both."""
+
+
 @pytest.fixture(params=["postgres", "memory"])
-def store(request: pytest.FixtureRequest) -> KeyStore:
+def store(request: pytest.FixtureRequest) -> Store:
     if request.param == "memory":
         return InMemoryKeyStore()
     return PostgresKeyStore(request.getfixturevalue("database"))
@@ -26,6 +42,7 @@ async def test_a_created_key_opens_the_door_to_its_user(store: KeyStore) -> None
     issued = await ring.create_key(
         "ann",
         tenant="acme",
+        team="search",
         name="laptop",
         scopes=("chat",),
         roles=("auditor",),
@@ -37,6 +54,8 @@ async def test_a_created_key_opens_the_door_to_its_user(store: KeyStore) -> None
     assert principal.scopes == {"chat"}
     assert principal.roles == {"auditor"}
     assert not principal.is_admin
+    assert principal.team_id == issued.record.team_id is not None
+    assert issued.record.team_name == "search"
     assert issued.record.budget_pico == 10**30
     assert issued.record.expires_at == expires
     assert issued.key not in repr(issued)
@@ -61,6 +80,89 @@ async def test_keys_are_listed_page_by_page(store: KeyStore) -> None:
     rest = await ring.list_keys(after=first[-1].id)
     assert [k.id for k in [*first, *rest]] == ids
     assert [k.user_name for k in await ring.list_keys(user="b")] == ["b", "b"]
+
+
+async def test_keys_are_listed_by_tenant_and_user(store: KeyStore) -> None:
+    ring = KeyRing(store, PEPPER)
+    ann = (await ring.create_key("ann", tenant="acme")).record
+    bob = (await ring.create_key("bob", tenant="acme")).record
+    other = (await ring.create_key("ann", tenant="other")).record
+    for tenant_id, user_id, user, expected in [
+        (ann.tenant_id, None, None, {ann.id, bob.id}),
+        (ann.tenant_id, bob.user_id, None, {bob.id}),
+        (ann.tenant_id, other.user_id, None, set()),
+        (None, None, "ann", {ann.id, other.id}),
+        (None, None, None, {ann.id, bob.id, other.id}),
+    ]:
+        found = await ring.list_keys(tenant_id=tenant_id, user_id=user_id, user=user)
+        assert {key.id for key in found} == expected
+
+
+async def test_a_team_is_made_once_for_each_tenant(store: Store) -> None:
+    ring = KeyRing(store, PEPPER)
+    keys = await asyncio.gather(*(ring.create_key(user, team="search") for user in "abcdefgh"))
+    team = await store.add_team(keys[0].record.tenant_id, "search")
+    assert {key.record.team_id for key in keys} == {team.id}
+    other = (await ring.create_key("a", tenant="other", team="search")).record
+    assert other.team_id != team.id
+    assert (await ring.create_key("a")).record.team_id is None
+    found = await asyncio.gather(*(store.add_team(other.tenant_id, "ads") for _ in range(8)))
+    assert len({team.id for team in found}) == 1
+    names = [team.name for team in await store.teams(other.tenant_id, after="", limit=10)]
+    assert names == ["ads", "search"]
+    assert [t.name for t in await store.teams(other.tenant_id, after="ads", limit=10)] == ["search"]
+    assert [t.name for t in await store.teams(other.tenant_id, after="", limit=1)] == ["ads"]
+
+
+async def test_users_and_teams_are_found_by_id_or_name_in_their_tenant(store: Store) -> None:
+    ann = (await KeyRing(store, PEPPER).create_key("ann", team="search")).record
+    # A user whose name is another one's id.
+    twin = (await KeyRing(store, PEPPER).create_key(ann.user_id, tenant="default")).record
+    stranger = (await KeyRing(store, PEPPER).create_key("eve", tenant="other", team="ads")).record
+    assert await store.user_id(ann.tenant_id, "ann") == ann.user_id
+    assert await store.user_id(ann.tenant_id, ann.user_id) == ann.user_id != twin.user_id
+    assert await store.team_id(ann.tenant_id, "search") == ann.team_id
+    assert await store.team_id(ann.tenant_id, str(ann.team_id)) == ann.team_id
+    for nobody in ("eve", stranger.user_id, "", "%"):
+        assert await store.user_id(ann.tenant_id, nobody) is None
+    for nobody in ("ads", str(stranger.team_id)):
+        assert await store.team_id(ann.tenant_id, nobody) is None
+
+
+async def test_a_keys_budget_is_a_budget_like_any_other(database: Database) -> None:
+    keys = PostgresKeyStore(database)
+    key = (await KeyRing(keys, PEPPER).create_key("ann", budget_pico=500)).record
+    budgets = PostgresBudgetStore(database)
+    owners = Owners(tenant_id=key.tenant_id, user_id=key.user_id, key_id=key.id)
+    (standing,) = await budgets.applying(owners)
+    assert (standing.budget.scope, standing.budget.owner, standing.budget.period) == ("key", key.id, "total")
+    assert (standing.budget.limit_pico, standing.budget.hard) == (500, True)
+    await budgets.change(key.tenant_id, standing.budget.id, Change(limit_pico=900))
+    found = await keys.find(key.id)
+    assert found is not None
+    assert found.budget_pico == 900
+    await budgets.end(key.tenant_id, standing.budget.id)
+    assert (await KeyRing(keys, PEPPER).list_keys())[0].budget_pico is None
+
+
+async def test_a_key_without_a_budget_has_none(database: Database) -> None:
+    keys = PostgresKeyStore(database)
+    key = (await KeyRing(keys, PEPPER).create_key("ann")).record
+    assert key.budget_pico is None
+    assert await PostgresBudgetStore(database).applying(Owners(tenant_id=key.tenant_id, key_id=key.id)) == []
+
+
+async def test_a_revocation_holds_in_every_replica_within_the_caches_time(store: KeyStore) -> None:
+    issued = await KeyRing(store, PEPPER).create_key("ann")
+    now = 0.0
+    replicas = [Authenticator(store, PEPPER, ttl_s=5.0, clock=lambda: now) for _ in range(3)]
+    for replica in replicas:
+        await replica.authenticate(issued.key)
+    await KeyRing(store, PEPPER).revoke_key(issued.record.id)
+    now = 5.0
+    for replica in replicas:
+        with pytest.raises(Unauthenticated):
+            await replica.authenticate(issued.key)
 
 
 async def test_a_revoked_key_is_refused(store: KeyStore) -> None:

@@ -2,15 +2,15 @@
 
 import asyncio
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 import psycopg
 import pytest
 
 from models.errors import Overloaded
 from models.identity import Authenticator, KeyRing, PostgresKeyStore
-from models.ledger import PostgresUsageStore, UsageRecord
+from models.ledger import PostgresLedgerStore, UsageRecord
 from models.store import Database
+from tests.ledger_samples import record
 from tests.services.conftest import Server
 
 PEPPER = bytes(32)
@@ -24,53 +24,44 @@ def killable(server: Server) -> Iterator[Server]:
 
 
 def _record(number: int) -> UsageRecord:
-    return UsageRecord(
-        request_id="req",
-        attempt=number,
-        model_id="m",
-        provider="p",
-        endpoint="/",
-        status="completed",
-        response_time_ms=1,
-        created_at=datetime(2026, 11, 23, tzinfo=UTC),
-    )
+    return record("req", attempt=number)
 
 
 async def test_a_dropped_connection_is_replaced_unnoticed(url: str) -> None:
     database = Database(url, max_size=3)
-    store = PostgresUsageStore(database)
-    await asyncio.gather(*(store.record_many([_record(n)]) for n in range(10)))
+    store = PostgresLedgerStore(database)
+    await asyncio.gather(*(store.apply([_record(n)], []) for n in range(10)))
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
         await connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'polyvox'"
         )
-    await asyncio.gather(*(store.record_many([_record(n)]) for n in range(10, 20)))
-    assert len(await store.of_request("req")) == 20
+    await asyncio.gather(*(store.apply([_record(n)], []) for n in range(10, 20)))
+    assert len(await store.usage_of("req")) == 20
     await database.close()
 
 
 async def test_what_was_acknowledged_survives_a_kill(url: str, killable: Server) -> None:
     database = Database(url, max_size=4, acquire_timeout_s=0.5)
-    store = PostgresUsageStore(database)
+    store = PostgresLedgerStore(database)
     acknowledged: set[int] = set()
     enough = asyncio.Event()
 
-    async def record(first: int) -> None:
+    async def tell(first: int) -> None:
         for number in range(first, first + 10_000):
-            await store.record_many([_record(number)])
+            await store.apply([_record(number)], [])
             acknowledged.add(number)
             if len(acknowledged) >= 100:
                 enough.set()
 
-    writers = [asyncio.create_task(record(first)) for first in range(0, 40_000, 10_000)]
+    writers = [asyncio.create_task(tell(first)) for first in range(0, 40_000, 10_000)]
     await enough.wait()
     killable.kill()
     outcomes = await asyncio.gather(*writers, return_exceptions=True)
     assert {type(outcome) for outcome in outcomes} == {Overloaded}
     killable.start()
-    kept = {record.attempt for record in await store.of_request("req")}
+    kept = {record.attempt for record in await store.usage_of("req")}
     assert acknowledged <= kept
-    await store.record_many([_record(50_000)])
+    await store.apply([_record(50_000)], [])
     await database.close()
 
 

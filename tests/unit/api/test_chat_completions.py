@@ -1,7 +1,7 @@
 """`POST /v1/chat/completions` and its neighbours, as a client sees them, over doubles of the ports."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -374,25 +374,11 @@ async def test_a_bug_is_a_plain_500() -> None:
     assert response.json()["error"] == error
 
 
-class Endless(ScriptedProviders):
-    """Streams until it is hung up on."""
-
-    async def stream(self, call: ProviderCall) -> AsyncGenerator[list[Chunk], None]:
-        self.calls.append(call)
-        try:
-            while True:
-                await asyncio.sleep(0.001)
-                yield [TextDelta("x")] if call.request.stream else []
-        finally:
-            self.left.append(call)
-
-
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_client_that_leaves_stops_the_provider_call(stream: bool) -> None:
-    stage = Stage(says())
-    endless = Endless(lambda _: ())
-    stage.gateway._providers = endless
+    said = [[TextDelta("x")], [TextDelta("x")]] if stream else []
+    stage = Stage(play(*said, asyncio.Event()))
     await stage.client.request("POST", PATH, HELLO | {"stream": stream}, leave_after=2 if stream else 0)
-    assert endless.left == endless.calls != []
+    assert stage.providers.left == stage.providers.calls != []
     await stage.gateway.settle_all()
     assert [r.status for r in stage.ledger.records] == ["cancelled"]

@@ -36,6 +36,35 @@ def test_a_name_means_one_model(catalog: Catalog, name: str, model_id: str) -> N
 
 
 @pytest.mark.parametrize(
+    ("name", "model_id"),
+    [
+        ("text-embedding-3-small", "text-embedding-3-small"),
+        ("openai/text-embedding-3-large", "text-embedding-3-large"),
+        ("gemini:gemini-embedding-001", "gemini-embedding-001"),
+        (" Gemini-Embedding-2 ", "gemini-embedding-2"),
+    ],
+)
+def test_embedding_models_have_names_of_their_own(catalog: Catalog, name: str, model_id: str) -> None:
+    assert catalog.resolve_embedding(name).id == model_id
+    with pytest.raises(UnknownModel, match="is an embedding model"):
+        catalog.resolve(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("auto", "is a chat model"),
+        ("GPT", "is a chat model"),
+        ("text-embedding-3", "text-embedding-3-small"),
+        ("gpt-6.1-soll", "There is no model"),
+    ],
+)
+def test_chat_models_do_not_embed(catalog: Catalog, name: str, hint: str) -> None:
+    with pytest.raises(UnknownModel, match=hint):
+        catalog.resolve_embedding(name)
+
+
+@pytest.mark.parametrize(
     ("name", "mode"),
     [
         ("auto", "balanced"),

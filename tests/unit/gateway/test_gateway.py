@@ -1,14 +1,15 @@
 """The life of a request, over doubles of its ports."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 
 import pytest
 from msgspec.structs import replace
 
+from models import gateway as gateway_module
 from models.attempts import MAX_ATTEMPTS, Caller
-from models.catalog import Catalog, load_catalog
+from models.catalog import Catalog, Rates, load_catalog
 from models.chat import (
     ChatRequest,
     ChatResponse,
@@ -22,8 +23,9 @@ from models.chat import (
     ToolCall,
     Usage,
 )
-from models.doubles import InMemoryLedger, Script, ScriptedProviders, UnchangedContext, play
+from models.doubles import InMemoryLedger, Script, ScriptedChunks, ScriptedProviders, UnchangedContext, play
 from models.errors import (
+    BudgetExceeded,
     ContextLengthExceeded,
     Overloaded,
     PolyvoxError,
@@ -40,7 +42,8 @@ from models.errors import (
 )
 from models.gateway import Gateway, Reply, Timeouts
 from models.identity import Principal
-from models.ledger import UsageRecord
+from models.ledger import Ask, UsageRecord
+from models.ledger.memory import Budget
 from models.providers.call import ProviderCall
 from models.routing.router import RuleRouter
 
@@ -68,12 +71,22 @@ def whole() -> Script:
     yield [Completed(ChatResponse(id="i", model="m", parts=(Text("Hello"),), finish="stop", usage=USAGE))]
 
 
+def rates() -> Rates:
+    found = CATALOG.models[MODEL].prices[-1].rates_for("standard", total_input=0)
+    assert found is not None
+    return found
+
+
 class Stage:
     def __init__(
-        self, script: Callable[[ProviderCall], Script], *, available: frozenset[str] = EVERY
+        self,
+        script: Callable[[ProviderCall], Script],
+        *,
+        available: frozenset[str] = EVERY,
+        budgets: Sequence[Budget] = (),
     ) -> None:
         self.providers = ScriptedProviders(script)
-        self.ledger = InMemoryLedger()
+        self.ledger = InMemoryLedger(budgets)
         self.gateway = Gateway(
             catalog=CATALOG,
             available=available,
@@ -106,12 +119,21 @@ def failing_first(*errors: PolyvoxError) -> Callable[[ProviderCall], Script]:
     return script
 
 
+async def cancelled_before_its_first_chunk(stage: Stage, request: ChatRequest) -> None:
+    task = asyncio.create_task(stage.gateway.chat(request, CALLER))
+    while not stage.providers.calls:
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
 async def test_chunks_come_as_the_provider_sends_them() -> None:
     stage = Stage(lambda _: streamed())
     _, chunks = await stage.read(ask())
     assert chunks == [c for batch in streamed() if isinstance(batch, list) for c in batch]
     call = stage.providers.calls[0]
-    assert (call.host, call.model, call.request_id) == ("openai", MODEL, "req_1")
+    assert (call.host, call.model, call.request_id) == ("openai", MODEL, "req_1/0")
 
 
 async def test_a_whole_answer_is_one_response() -> None:
@@ -155,21 +177,12 @@ async def test_a_stream_that_is_left_hangs_up_and_is_charged_as_an_estimate() ->
 
 
 async def test_a_call_cancelled_before_its_first_chunk_is_recorded() -> None:
-    class Silent(ScriptedProviders):
-        async def stream(self, call: ProviderCall):  # type: ignore[no-untyped-def]
-            await asyncio.Event().wait()
-            yield []
-
-    stage = Stage(lambda _: streamed())
-    stage.gateway._providers = Silent(lambda _: ())
-    task = asyncio.create_task(stage.gateway.chat(ask(), CALLER))
-    await asyncio.sleep(0.01)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
+    stage = Stage(play(asyncio.Event()))
+    await cancelled_before_its_first_chunk(stage, ask())
     [(_, status, cost)] = await stage.outcomes()
     assert status == "cancelled"
     assert cost > 0
+    assert stage.providers.left == stage.providers.calls
 
 
 async def test_an_answer_without_usage_is_charged_as_an_estimate() -> None:
@@ -177,8 +190,8 @@ async def test_an_answer_without_usage_is_charged_as_an_estimate() -> None:
     reply, _ = await stage.read(ask("y" * 300))
     record = stage.ledger.records[0]
     assert record.estimated
-    assert record.output_tokens == 10
-    assert record.input_tokens >= 100
+    assert record.output_tokens == 8
+    assert record.input_tokens == 75
     assert reply.cost_pico == record.cost_pico > 0
 
 
@@ -308,8 +321,8 @@ async def test_a_usage_that_cannot_be_is_estimated_and_the_client_sees_the_estim
     assert record.estimated
     assert record.service_tier == "default"
     assert isinstance(chunks[-1], Finished)
-    assert chunks[-1].usage.output == record.output_tokens == 10
-    assert chunks[-1].usage.input == record.input_tokens >= 100
+    assert chunks[-1].usage.output == record.output_tokens == 8
+    assert chunks[-1].usage.input == record.input_tokens == 75
 
 
 async def test_a_cut_stream_is_charged_for_the_input_that_the_provider_counted() -> None:
@@ -320,11 +333,11 @@ async def test_a_cut_stream_is_charged_for_the_input_that_the_provider_counted()
         _ = [batch async for batch in reply.chunks]
     await stage.gateway.settle_all()
     [record] = stage.ledger.records
-    assert (record.input_tokens, record.cache_read_tokens, record.output_tokens) == (7, 90_000, 10)
+    assert (record.input_tokens, record.cache_read_tokens, record.output_tokens) == (7, 90_000, 8)
 
 
 async def test_tool_calls_count_in_an_estimate() -> None:
-    call = ToolCall("c", "look", "x" * 300)
+    call = ToolCall("c", "look", "x" * 396)
     response = ChatResponse(
         id="i", model="m", parts=(call,), finish="tool_calls", usage=Usage(estimated=True)
     )
@@ -336,13 +349,13 @@ async def test_tool_calls_count_in_an_estimate() -> None:
 async def test_a_client_that_leaves_while_the_usage_is_recorded_loses_no_record() -> None:
     stage = Stage(lambda _: whole())
     release = asyncio.Event()
-    keep = stage.ledger.record
+    keep = stage.ledger.settle
 
     async def slowly(record: UsageRecord) -> None:
         await release.wait()
         await keep(record)
 
-    stage.ledger.record = slowly  # type: ignore[method-assign]
+    stage.ledger.settle = slowly  # type: ignore[method-assign]
     reply = await stage.gateway.chat(ask(stream=False), CALLER)
     reading = asyncio.create_task(reply.response())
     await asyncio.sleep(0.01)
@@ -365,10 +378,176 @@ async def test_a_model_without_a_price_is_not_called() -> None:
     assert stage.providers.calls == []
 
 
-async def test_without_the_ledger_an_answer_does_not_end_well() -> None:
+async def test_without_the_ledger_nobody_is_called() -> None:
     stage = Stage(lambda _: streamed())
-    stage.ledger.away = Overloaded("the ledger is away")
+    stage.ledger.away = Overloaded("the ledger is away", sent=False)
+    with pytest.raises(Overloaded):
+        await stage.gateway.chat(ask(), CALLER)
+    assert stage.providers.calls == []
+
+
+async def test_an_answer_whose_cost_is_kept_nowhere_does_not_end_well() -> None:
+    stage = Stage(lambda _: streamed())
     reply = await stage.gateway.chat(ask(), CALLER)
+    stage.ledger.away = Overloaded("the ledger is away")
     with pytest.raises(Overloaded):
         _ = [batch async for batch in reply.chunks]
     stage.ledger.away = None
+
+
+# Money
+
+
+async def test_what_a_call_may_cost_is_held_before_it_is_made() -> None:
+    stage = Stage(lambda _: streamed(), budgets=[budget := Budget("key", "k", 10**15)])
+    reply = await stage.gateway.chat(ask(max_tokens=100), CALLER)
+    [held] = stage.ledger.asks
+    assert budget.pending_pico == held.most_pico >= 100 * rates().output
+    _ = [batch async for batch in reply.chunks]
+    assert (budget.pending_pico, budget.posted_pico) == (0, reply.cost_pico)
+
+
+async def test_the_longest_answer_is_what_the_budget_affords() -> None:
+    budget = Budget("key", "k", 200 * rates().output)
+    stage = Stage(lambda _: streamed(), budgets=[budget])
+    reply, _ = await stage.read(ask(max_tokens=1_000))
+    sent = stage.providers.calls[0].request.max_tokens
+    assert sent is not None
+    assert 100 < sent < 200
+    assert reply.clamped_max_tokens == sent
+
+
+async def test_a_spent_budget_calls_nobody_and_says_so() -> None:
+    stage = Stage(lambda _: streamed(), budgets=[Budget("tenant", "t", 1_000)])
+    with pytest.raises(BudgetExceeded) as refused:
+        await stage.gateway.chat(ask(), CALLER)
+    assert refused.value.retry_after_s is None
+    assert stage.providers.calls == []
+    assert stage.ledger.records == []
+
+
+async def test_auto_takes_the_next_model_that_the_budget_affords() -> None:
+    plenty = Stage(lambda _: streamed())
+    dear, _ = await plenty.read(ask(model="auto:quality"))
+    budget = Budget("key", "k", plenty.ledger.asks[0].least_pico - 1)
+    stage = Stage(lambda _: streamed(), budgets=[budget])
+    reply, _ = await stage.read(ask(model="auto:quality"))
+    assert reply.model.id != dear.model.id
+    assert [call.model for call in stage.providers.calls] == [reply.model.wire_name]
+
+
+async def test_every_attempt_is_held_and_charged_by_itself() -> None:
+    timeout = ProviderTimeout("nothing came")
+    stage = Stage(failing_first(timeout), budgets=[budget := Budget("key", "k", 10**15)])
+    reply, _ = await stage.read(ask(model="auto"))
+    assert [a.op_key for a in stage.ledger.asks] == ["req_1/0", "req_1/1"]
+    costs = [record.cost_pico for record in stage.ledger.records]
+    assert (budget.pending_pico, budget.posted_pico) == (0, sum(costs))
+    assert min(costs) > 0
+    assert reply.cost_pico == costs[-1]
+
+
+async def test_a_budget_for_one_call_allows_the_next_attempt() -> None:
+    stage = Stage(failing_first(ReplicaLost("died", sent=False)))
+    await stage.read(ask(max_tokens=1_000))
+    once = stage.ledger.asks[0].most_pico
+    stage = Stage(failing_first(ReplicaLost("died", sent=False)), budgets=[Budget("key", "k", once)])
+    reply, _ = await stage.read(ask(max_tokens=1_000))
+    assert reply.attempts == 2
+    assert [a.most_pico for a in stage.ledger.asks] == [once, once]
+
+
+async def test_m4_whoever_leaves_while_money_is_held_for_him_releases_it() -> None:
+    stage = Stage(lambda _: streamed(), budgets=[budget := Budget("key", "k", 10**15)])
+    reserve, reached = stage.ledger.reserve, asyncio.Event()
+
+    async def slowly(ask: Ask) -> int:
+        await reserve(ask)
+        reached.set()
+        await asyncio.Event().wait()
+        return 0
+
+    stage.ledger.reserve = slowly  # type: ignore[method-assign]
+    task = asyncio.create_task(stage.gateway.chat(ask(), CALLER))
+    await reached.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert await stage.outcomes() == [(MODEL, "cancelled", 0)]
+    assert (budget.pending_pico, budget.posted_pico) == (0, 0)
+    assert stage.providers.calls == []
+
+
+async def test_a_model_that_bills_on_is_seen_out_and_charged_what_it_says() -> None:
+    stage = Stage(lambda _: streamed())
+    reply = await stage.gateway.chat(ask(model="gemini-3.5-flash"), CALLER)
+    await anext(reply.chunks)
+    await reply.chunks.aclose()
+    [(_, status, cost)] = await stage.outcomes()
+    [record] = stage.ledger.records
+    assert (status, record.estimated) == ("cancelled", False)
+    assert (record.input_tokens, record.cache_read_tokens, record.output_tokens) == (100, 20, 10)
+    assert cost > 0
+    assert stage.providers.left == []
+
+
+async def test_a_client_that_leaves_before_the_first_chunk_of_a_model_that_bills_on() -> None:
+    more = asyncio.Event()
+    stage = Stage(play(more, [TextDelta("Hello")], [Finished("stop", USAGE)]))
+    await cancelled_before_its_first_chunk(stage, ask(model="gemini-3.5-flash"))
+    more.set()
+    await stage.gateway.settle_all()
+    [record] = stage.ledger.records
+    assert (record.status, record.output_tokens, record.estimated) == ("cancelled", 10, False)
+
+
+async def test_what_has_arrived_by_the_time_of_hanging_up_is_charged() -> None:
+    class Slow(ScriptedChunks):
+        def hang_up(self) -> None:
+            """What is under way still comes."""
+
+    stage = Stage(play([TextDelta("x" * 400)], [TextDelta("y" * 400)]))
+    stage.providers.stream = lambda call: Slow(stage.providers, call)  # type: ignore[method-assign]
+    reply = await stage.gateway.chat(ask(), CALLER)
+    await anext(reply.chunks)
+    await reply.chunks.aclose()
+    await stage.gateway.settle_all()
+    [record] = stage.ledger.records
+    assert (record.status, record.output_tokens, record.estimated) == ("cancelled", 200, True)
+
+
+async def test_holds_of_calls_under_way_are_renewed_with_what_they_have_cost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(gateway_module, "RENEW_AFTER_S", 0.0)
+    stage = Stage(play([TextDelta("x" * 400)], [TextDelta("y" * 400)], [Finished("stop", USAGE)]))
+    reply = await stage.gateway.chat(ask(), CALLER)
+    at_first = stage.ledger.store.holds["req_1/0"].record
+    await anext(reply.chunks)
+    await anext(reply.chunks)
+    await stage.gateway.renew_holds()
+    renewed = stage.ledger.store.holds["req_1/0"].record
+    assert (at_first.output_tokens, renewed.output_tokens) == (0, 200)
+    assert renewed.status == "expired"
+    _ = [batch async for batch in reply.chunks]
+    await stage.gateway.renew_holds()
+    assert stage.ledger.store.holds == {}
+
+
+async def test_a_discount_is_taken_off_the_list_price() -> None:
+    stage = Stage(lambda _: streamed())
+    list_price, _ = await stage.read(ask())
+    caller = Caller(Principal("k", "u", "t", discount_basis_points=2_500), request_id="r", endpoint="/")
+    reply = await stage.gateway.chat(ask(), caller)
+    _ = [batch async for batch in reply.chunks]
+    [_, record] = stage.ledger.records
+    assert list_price.cost_pico is not None
+    assert record.cost_pico + record.discount_pico == list_price.cost_pico
+    assert record.discount_pico == list_price.cost_pico // 4
+    assert reply.cost_pico == record.cost_pico
+
+
+async def test_what_caches_saved_is_shown() -> None:
+    stage = Stage(lambda _: streamed())
+    await stage.read(ask())
+    [record] = stage.ledger.records
+    assert record.saved_pico == 20 * (rates().input - rates().cache_read)

@@ -68,6 +68,12 @@ async def test_the_store_is_asked_once_until_the_time_is_over(
     assert store.asked == 2
 
 
+async def test_a_principal_spends_for_the_team_of_its_key(store: CountingStore) -> None:
+    issued = await KeyRing(store, PEPPER).create_key("ann", team="search")
+    principal = await Authenticator(store, PEPPER).authenticate(issued.key)
+    assert principal.team_id == issued.record.team_id == await store.team_id(principal.tenant_id, "search")
+
+
 async def test_many_at_once_ask_once(store: CountingStore, key: str) -> None:
     authenticator = Authenticator(store, PEPPER)
     principals = await asyncio.gather(*(authenticator.authenticate(key) for _ in range(50)))

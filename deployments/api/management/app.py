@@ -1,0 +1,123 @@
+"""The routers of the management surface as one application, with the errors of the whole."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from deployments.api.errors import openai_fields, retry_headers, status_of
+from deployments.api.exchange import JSON, ClientGone, Exchange, Headers
+from models.dialects.openai_chat import encode_error
+from models.errors import Internal, InvalidRequest, MethodNotAllowed, NotFound, PolyvoxError
+
+log = logging.getLogger(__name__)
+
+MAX_BODY_BYTES = 1024 * 1024
+
+
+def create_management(routers: Sequence[APIRouter]) -> FastAPI:
+    """An ASGI application that never raises; its `scope` has to say who calls (see `access`)."""
+    app = FastAPI(
+        title="Polyvox",
+        summary="Keys, budgets, requests, usage and costs.",
+        docs_url=None,  # the page would load scripts from a host of others
+        redoc_url=None,
+        redirect_slashes=False,
+        strict_content_type=False,
+        middleware=[Middleware(_Edge)],
+        exception_handlers={
+            PolyvoxError: _on_error,
+            RequestValidationError: _on_invalid,
+            HTTPException: _on_http,
+        },
+    )
+    for router in routers:
+        app.include_router(router)
+    return app
+
+
+class _Edge:
+    """Reads the body up to its limit, names the request in the answer, and lets no exception out."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        exchange = Exchange(scope, receive, send)
+
+        async def send_named(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await exchange.start(message["status"], message["headers"])
+            else:
+                await send(message)
+
+        try:
+            body = b"" if exchange.method == "GET" else await exchange.body(limit=MAX_BODY_BYTES)
+            await self._app(scope, _Whole(body, receive), send_named)
+        except ClientGone:
+            log.info("client left: %s", exchange.request_id)
+        except Exception as error:  # the boundary: a bug becomes a plain 500 without a text
+            if not isinstance(error, PolyvoxError):
+                log.exception("request %s failed", exchange.request_id)
+            if not exchange.started:
+                await exchange.respond(*_answer(error))
+
+
+class _Whole:
+    """`receive` of a request whose body has been read."""
+
+    def __init__(self, body: bytes, receive: Receive) -> None:
+        self._body: bytes | None = body
+        self._receive = receive
+
+    async def __call__(self) -> Message:
+        if self._body is None:
+            return await self._receive()
+        body, self._body = self._body, None
+        return {"type": "http.request", "body": body, "more_body": False}
+
+
+async def _on_error(_: Request, error: Exception) -> Response:
+    return _response(error)
+
+
+async def _on_invalid(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first: dict[str, Any] = error.errors()[0]
+    if first["type"] == "json_invalid":
+        return _response(InvalidRequest("the body is not JSON"))
+    where = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
+    return _response(InvalidRequest(f"{where[:200]}: {first['msg']}", param=where[:200]))
+
+
+async def _on_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    path = request.url.path[:200]
+    if error.status_code == 405:
+        response = _response(MethodNotAllowed(f"{path} does not take {request.method[:20]}"))
+        response.headers.update(error.headers or {})
+        return response
+    if error.status_code == 404:
+        return _response(NotFound(f"there is no {path}"))
+    return _response(InvalidRequest("the request cannot be read"))
+
+
+def _response(error: Exception) -> Response:
+    status, body, headers = _answer(error)
+    return Response(body, status, {name.decode(): value.decode() for name, value in headers})
+
+
+def _answer(error: Exception) -> tuple[int, bytes, Headers]:
+    known = error if isinstance(error, PolyvoxError) else Internal("internal error")
+    if isinstance(known, Internal):
+        log.error("internal error: %s", known.message)
+        known = Internal("internal error")
+    return status_of(known), encode_error(openai_fields(known)), (JSON, *retry_headers(known))

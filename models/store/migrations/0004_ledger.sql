@@ -1,0 +1,319 @@
+-- The ledger's three movements as functions, so that a whole batch is one round trip and one commit, and any number
+-- of writers stay correct: what they agree on is in the rows that they lock.
+
+CREATE INDEX entries_overrun ON entries (transfer_id) WHERE account = 'overrun';
+
+-- How much is held for a call that costs `least_` to `most` and rarely more than `usual`; NULL where nothing can be.
+-- While money is plentiful all of `most`; else no more than an eighth of what is left beyond the usual, so that one
+-- call without a limit of its own does not keep every other one waiting.
+CREATE FUNCTION granted(least_ numeric, usual numeric, most numeric, available numeric) RETURNS numeric
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE
+    WHEN available IS NULL THEN most
+    WHEN available >= least_ THEN least(most, greatest(least(usual, available), div(available, 8)))
+END;
+
+CREATE FUNCTION op_key(request_id text, attempt integer) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN request_id || '/' || attempt;
+
+-- A side of a movement: what is positive is a debit.
+CREATE FUNCTION ledger_entry(transfer bigint, account_ text, amount numeric) RETURNS void
+LANGUAGE sql
+BEGIN ATOMIC
+    INSERT INTO entries (transfer_id, account, debit_pico, credit_pico)
+    SELECT transfer, account_, greatest(amount, 0), greatest(-amount, 0)
+    WHERE amount <> 0;
+END;
+
+-- The outcome of a call whose hold is no longer open: told again (nothing happens), or told after its lease had
+-- lapsed or a release (what was charged is corrected, never edited).
+CREATE FUNCTION ledger_late(told model_usage) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    reserved transfers;
+    earlier transfers;
+    before numeric := 0;
+    discount_before numeric := 0;
+    difference numeric;
+    adjusted bigint;
+BEGIN
+    SELECT * INTO reserved FROM transfers AS t
+    WHERE t.tenant_id = told.tenant_id AND t.op_key = op_key(told.request_id, told.attempt);
+    SELECT * INTO earlier FROM transfers AS t
+    WHERE t.pending_id = reserved.id AND t.kind IN ('settle', 'release', 'expire');
+    IF earlier.kind = 'settle' OR told.status = 'expired' AND earlier.id IS NOT NULL THEN
+        RETURN;
+    END IF;
+    IF earlier.kind = 'expire' THEN
+        before := earlier.amount_pico;
+        SELECT coalesce(sum(debit_pico), 0) INTO discount_before
+        FROM entries WHERE transfer_id = earlier.id AND account = 'discount';
+    END IF;
+    difference := told.cost_pico - before;
+    IF difference = 0 AND told.discount_pico = discount_before THEN
+        RETURN;
+    END IF;
+    INSERT INTO transfers (
+        tenant_id, op_key, kind, pending_id, amount_pico, posted_pico, account_ids, price_snapshot, estimated
+    )
+    VALUES (
+        told.tenant_id, op_key(told.request_id, told.attempt) || ':adjust', 'adjust', reserved.id,
+        abs(difference), least(difference, 0), coalesce(reserved.account_ids, '{}'),
+        told.price_snapshot, told.estimated
+    )
+    ON CONFLICT DO NOTHING
+    RETURNING id INTO adjusted;
+    IF adjusted IS NULL THEN
+        RETURN;
+    END IF;
+    PERFORM ledger_entry(
+        adjusted, CASE WHEN difference > 0 THEN 'overrun' ELSE 'key:' || coalesce(told.key_id, '') END, difference
+    );
+    PERFORM ledger_entry(adjusted, 'discount', told.discount_pico - discount_before);
+    PERFORM ledger_entry(
+        adjusted, 'provider:' || told.provider, -(difference + told.discount_pico - discount_before)
+    );
+    UPDATE accounts SET posted_pico = posted_pico + least(difference, 0)
+    WHERE id = ANY (reserved.account_ids) AND difference < 0;
+END;
+$$;
+
+-- A batch: outcomes of calls first (usage records as JSON objects by column), then reservations. Of each reservation:
+-- what it was granted, or which budget stands against it and whether only calls
+-- under way do.
+CREATE FUNCTION ledger_apply(records json, asks json, lease interval)
+RETURNS TABLE (asked text, granted_pico numeric, in_flight boolean, blocked json)
+LANGUAGE plpgsql
+-- A batch is a few rows out of tables of millions, and the planner takes JSON for a hundred.
+SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET plan_cache_mode = force_generic_plan
+AS $$
+#variable_conflict use_column
+DECLARE
+    touched bigint[];
+    released numeric[];
+    spent numeric[];
+    late model_usage[];
+    told model_usage;
+    budget_ids uuid[];
+    ask record;
+    account_ids_ bigint[];
+    room numeric;
+    room_without_holds numeric;
+    tightest uuid;
+    amount numeric;
+    transfer bigint;
+BEGIN
+    -- A budget that is made meanwhile waits for this batch, and the next one for it.
+    PERFORM pg_advisory_xact_lock_shared(7240116302);
+
+    IF records IS NOT NULL THEN
+        WITH
+        told AS MATERIALIZED (
+            SELECT *, op_key(request_id, attempt) AS op_key FROM json_populate_recordset(NULL::model_usage, records)
+        ),
+        closed AS (
+            DELETE FROM holds AS h USING told AS r
+            WHERE h.tenant_id = r.tenant_id AND h.op_key = r.op_key
+            RETURNING h.transfer_id, h.amount_pico, h.account_ids, r.*
+        ),
+        posted AS (
+            INSERT INTO transfers (
+                tenant_id, op_key, kind, pending_id, amount_pico, posted_pico, account_ids, price_snapshot, estimated
+            )
+            SELECT
+                tenant_id,
+                op_key || ':end',
+                CASE
+                    WHEN status = 'expired' THEN 'expire'
+                    WHEN cost_pico = 0 AND status <> 'completed' THEN 'release'
+                    ELSE 'settle'
+                END,
+                transfer_id, cost_pico, least(cost_pico, amount_pico), account_ids, price_snapshot, estimated
+            FROM closed
+            RETURNING id, pending_id
+        ),
+        sides AS (
+            INSERT INTO entries (transfer_id, account, debit_pico, credit_pico)
+            SELECT p.id, side.account, side.debit, side.credit
+            FROM posted AS p
+            JOIN closed AS c ON c.transfer_id = p.pending_id
+            CROSS JOIN LATERAL (VALUES
+                ('key:' || coalesce(c.key_id, ''), least(c.cost_pico, c.amount_pico), 0),
+                ('overrun', c.cost_pico - least(c.cost_pico, c.amount_pico), 0),
+                ('discount', c.discount_pico, 0),
+                ('provider:' || c.provider, 0, c.cost_pico + c.discount_pico)
+            ) AS side (account, debit, credit)
+            WHERE side.debit + side.credit > 0
+        ),
+        kept AS (
+            INSERT INTO model_usage AS u (
+                request_id, attempt, tenant_id, team_id, user_id, key_id, conversation_id, model_id, requested_model,
+                provider, endpoint, task, stream, status, input_tokens, cache_read_tokens, cache_write_5m_tokens,
+                cache_write_1h_tokens, output_tokens, reasoning_tokens, service_tier, cost_pico, discount_pico,
+                saved_pico, price_snapshot, estimated, response_time_ms, first_token_ms, error_code, request_digest,
+                created_at
+            )
+            SELECT
+                request_id, attempt, tenant_id, team_id, user_id, key_id, conversation_id, model_id, requested_model,
+                provider, endpoint, task, stream, status, input_tokens, cache_read_tokens, cache_write_5m_tokens,
+                cache_write_1h_tokens, output_tokens, reasoning_tokens, service_tier, cost_pico, discount_pico,
+                saved_pico, price_snapshot, estimated, response_time_ms, first_token_ms, error_code, request_digest,
+                created_at
+            FROM told
+            -- What was guessed for a call that nobody answered for gives way to what is known of it.
+            ON CONFLICT (request_id, attempt) DO UPDATE SET
+                status = excluded.status,
+                input_tokens = excluded.input_tokens,
+                cache_read_tokens = excluded.cache_read_tokens,
+                cache_write_5m_tokens = excluded.cache_write_5m_tokens,
+                cache_write_1h_tokens = excluded.cache_write_1h_tokens,
+                output_tokens = excluded.output_tokens,
+                reasoning_tokens = excluded.reasoning_tokens,
+                service_tier = excluded.service_tier,
+                cost_pico = excluded.cost_pico,
+                discount_pico = excluded.discount_pico,
+                saved_pico = excluded.saved_pico,
+                estimated = excluded.estimated,
+                response_time_ms = excluded.response_time_ms,
+                first_token_ms = excluded.first_token_ms,
+                error_code = excluded.error_code
+            WHERE u.status = 'expired' AND excluded.status <> 'expired'
+        ),
+        moved AS (
+            SELECT account_id, sum(c.amount_pico) AS amount, sum(least(c.cost_pico, c.amount_pico)) AS cost
+            FROM closed AS c
+            CROSS JOIN LATERAL unnest(c.account_ids) AS account_id
+            GROUP BY account_id
+        )
+        SELECT
+            array_agg(account_id), array_agg(amount), array_agg(cost),
+            (
+                SELECT array_agg(r) FROM json_populate_recordset(NULL::model_usage, records) AS r
+                WHERE NOT EXISTS (
+                    SELECT FROM closed AS c WHERE c.request_id = r.request_id AND c.attempt = r.attempt
+                )
+            )
+        INTO touched, released, spent, late
+        FROM moved;
+    END IF;
+
+    IF asks IS NOT NULL THEN
+        SELECT array_agg(DISTINCT b.id) INTO budget_ids
+        FROM json_to_recordset(asks)
+            AS a (tenant_id uuid, team_id text, user_id text, key_id text, conversation_id text),
+            budgets_of(a.tenant_id, a.team_id, a.user_id, a.key_id, a.conversation_id) AS b;
+        IF budget_ids IS NOT NULL THEN
+            INSERT INTO accounts (budget_id, window_start, limit_pico)
+            SELECT b.id, window_start(b.period, b.rolling_hours, now()), CASE WHEN b.hard THEN b.limit_pico END
+            FROM budgets AS b
+            WHERE
+                b.id = ANY (budget_ids)
+                AND NOT EXISTS (
+                    SELECT FROM accounts AS a
+                    WHERE a.budget_id = b.id AND a.window_start = window_start(b.period, b.rolling_hours, now())
+                )
+            ON CONFLICT DO NOTHING;
+        END IF;
+    END IF;
+
+    -- In one order, so that no two batches wait for each other.
+    IF touched IS NOT NULL OR budget_ids IS NOT NULL THEN
+        PERFORM FROM accounts AS a
+        WHERE
+            a.id = ANY (touched)
+            OR a.id IN (
+                SELECT w.id FROM budgets AS b
+                JOIN accounts AS w
+                    ON w.budget_id = b.id AND w.window_start >= counts_from(b.period, b.rolling_hours, now())
+                WHERE b.id = ANY (budget_ids)
+            )
+        ORDER BY a.id
+        FOR UPDATE;
+    END IF;
+    IF touched IS NOT NULL THEN
+        UPDATE accounts AS a SET
+            pending_pico = a.pending_pico - d.amount,
+            posted_pico = a.posted_pico + d.cost
+        FROM unnest(touched, released, spent) AS d (id, amount, cost)
+        WHERE a.id = d.id;
+    END IF;
+    IF late IS NOT NULL THEN
+        FOREACH told IN ARRAY late LOOP
+            PERFORM ledger_late(told);
+        END LOOP;
+    END IF;
+
+    IF asks IS NULL THEN
+        RETURN;
+    END IF;
+    FOR ask IN
+        SELECT
+            a.*,
+            -- Not EXISTS, which would be hashed: all of the journal.
+            (SELECT t.id FROM transfers AS t WHERE t.tenant_id = a.tenant_id AND t.op_key = a.op_key) AS known
+        FROM json_to_recordset(asks) AS a (
+            op_key text, tenant_id uuid, team_id text, user_id text, key_id text, conversation_id text,
+            least_pico numeric, usual_pico numeric, most_pico numeric, record json
+        )
+    LOOP
+        asked := ask.op_key;
+        granted_pico := NULL;
+        in_flight := false;
+        blocked := NULL;
+        IF ask.known IS NOT NULL THEN
+            -- Asked again, the answer having been lost: the same answer while the hold is open.
+            SELECT h.amount_pico INTO granted_pico FROM holds AS h
+            WHERE h.tenant_id = ask.tenant_id AND h.op_key = ask.op_key;
+            RETURN NEXT;
+            CONTINUE;
+        END IF;
+        account_ids_ := '{}';
+        amount := ask.most_pico;
+        IF budget_ids IS NOT NULL THEN
+            SELECT
+                coalesce(array_agg(w.now_ ORDER BY w.now_), '{}'),
+                min(w.room) FILTER (WHERE w.hard),
+                min(w.room + w.pending) FILTER (WHERE w.hard),
+                (array_agg(w.id ORDER BY w.room) FILTER (WHERE w.hard))[1]
+            INTO account_ids_, room, room_without_holds, tightest
+            FROM (
+                SELECT
+                    b.id, b.hard,
+                    b.limit_pico - sum(a.posted_pico + a.pending_pico) AS room,
+                    sum(a.pending_pico) AS pending,
+                    max(a.id) FILTER (
+                        WHERE a.window_start = window_start(b.period, b.rolling_hours, now())
+                    ) AS now_
+                FROM budgets_of(ask.tenant_id, ask.team_id, ask.user_id, ask.key_id, ask.conversation_id) AS b
+                JOIN accounts AS a
+                    ON a.budget_id = b.id AND a.window_start >= counts_from(b.period, b.rolling_hours, now())
+                GROUP BY b.id, b.hard, b.limit_pico, b.period, b.rolling_hours
+            ) AS w;
+            amount := granted(ask.least_pico, ask.usual_pico, ask.most_pico, room);
+            IF amount IS NULL THEN
+                in_flight := room_without_holds >= ask.least_pico;
+                SELECT json_build_object(
+                    'budget_id', b.id, 'scope', b.scope, 'period', b.period, 'limit_pico', b.limit_pico,
+                    'left_pico', room, 'window_start', window_start(b.period, b.rolling_hours, now())
+                )
+                INTO blocked
+                FROM budgets AS b
+                WHERE b.id = tightest;
+                RETURN NEXT;
+                CONTINUE;
+            END IF;
+            UPDATE accounts SET pending_pico = pending_pico + amount WHERE id = ANY (account_ids_);
+        END IF;
+        INSERT INTO transfers (tenant_id, op_key, kind, amount_pico, account_ids)
+        VALUES (ask.tenant_id, ask.op_key, 'reserve', amount, account_ids_)
+        RETURNING id INTO transfer;
+        INSERT INTO holds (tenant_id, op_key, transfer_id, amount_pico, account_ids, lease_until, record)
+        VALUES (
+            ask.tenant_id, ask.op_key, transfer, amount, account_ids_, clock_timestamp() + lease, ask.record
+        );
+        granted_pico := amount;
+        RETURN NEXT;
+    END LOOP;
+END;
+$$;

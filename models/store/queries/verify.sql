@@ -1,0 +1,179 @@
+-- Each query names the rows that break one rule: (what, how). None found is the ledger in order.
+
+-- name: unbalanced_in_all
+SELECT 'all entries', 'debits are ' || sum(debit_pico) || ', credits ' || sum(credit_pico)
+FROM entries
+HAVING sum(debit_pico) <> sum(credit_pico)
+LIMIT %(limit)s;
+
+-- name: unbalanced
+SELECT 'transfer ' || transfer_id, 'debits are ' || sum(debit_pico) || ', credits ' || sum(credit_pico)
+FROM entries
+GROUP BY transfer_id
+HAVING sum(debit_pico) <> sum(credit_pico)
+ORDER BY transfer_id
+LIMIT %(limit)s;
+
+-- name: entries_of_nothing
+SELECT 'entry ' || e.transfer_id || ' ' || e.account, 'there is no transfer ' || e.transfer_id
+FROM entries AS e
+LEFT JOIN transfers AS t ON t.id = e.transfer_id
+WHERE t.id IS NULL
+ORDER BY e.transfer_id, e.account
+LIMIT %(limit)s;
+
+-- name: amounts
+-- Who pays moves the transfer's amount; nothing that is only held or let go moves anything.
+SELECT
+    'transfer ' || t.id || ' ' || t.op_key,
+    t.kind || ' of ' || t.amount_pico || ', entries of ' || coalesce(e.paid, 0)
+FROM transfers AS t
+LEFT JOIN (
+    SELECT
+        transfer_id,
+        sum(debit_pico - credit_pico) FILTER (WHERE account NOT LIKE 'provider:%%' AND account <> 'discount') AS paid
+    FROM entries
+    GROUP BY transfer_id
+) AS e ON e.transfer_id = t.id
+WHERE
+    abs(coalesce(e.paid, 0)) <> CASE WHEN t.kind IN ('reserve', 'release') THEN 0 ELSE t.amount_pico END
+    OR t.kind IN ('reserve', 'release') AND e.transfer_id IS NOT NULL
+ORDER BY t.id
+LIMIT %(limit)s;
+
+-- name: pending
+SELECT
+    'account ' || coalesce(a.id, h.account_id),
+    CASE
+        WHEN a.id IS NULL THEN 'there is no such account, and ' || h.amount || ' are held for it'
+        ELSE 'pending is ' || a.pending_pico || ', its open holds are ' || coalesce(h.amount, 0)
+    END
+FROM accounts AS a
+FULL JOIN (
+    SELECT account_id, sum(amount_pico) AS amount
+    FROM holds
+    CROSS JOIN unnest(account_ids) AS account_id
+    GROUP BY account_id
+) AS h ON h.account_id = a.id
+WHERE a.id IS NULL OR a.pending_pico <> coalesce(h.amount, 0)
+ORDER BY 1
+LIMIT %(limit)s;
+
+-- name: posted
+SELECT
+    'account ' || coalesce(a.id, m.account_id),
+    CASE
+        WHEN a.id IS NULL THEN 'there is no such account, and ' || m.amount || ' were posted to it'
+        ELSE
+            'posted is ' || a.posted_pico || ', opening and transfers are ' || a.opening_pico + coalesce(m.amount, 0)
+    END
+FROM accounts AS a
+FULL JOIN (
+    SELECT account_id, sum(posted_pico) AS amount
+    FROM transfers
+    CROSS JOIN unnest(account_ids) AS account_id
+    WHERE posted_pico <> 0
+    GROUP BY account_id
+) AS m ON m.account_id = a.id
+WHERE a.id IS NULL OR a.posted_pico <> a.opening_pico + coalesce(m.amount, 0)
+ORDER BY 1
+LIMIT %(limit)s;
+
+-- name: resolutions
+-- A reservation is open, or it was resolved: one of the two, and once.
+SELECT
+    'reserve ' || t.id || ' ' || t.op_key,
+    coalesce(h.n, 0) || ' open holds, ' || coalesce(r.n, 0) || ' resolutions'
+FROM transfers AS t
+LEFT JOIN (SELECT transfer_id, count(*) AS n FROM holds GROUP BY transfer_id) AS h ON h.transfer_id = t.id
+LEFT JOIN (
+    SELECT pending_id, count(*) AS n
+    FROM transfers
+    WHERE kind IN ('settle', 'release', 'expire')
+    GROUP BY pending_id
+) AS r ON r.pending_id = t.id
+WHERE t.kind = 'reserve' AND coalesce(h.n, 0) + coalesce(r.n, 0) <> 1
+ORDER BY t.id
+LIMIT %(limit)s;
+
+-- name: resolutions_of_nothing
+SELECT t.kind || ' ' || t.id || ' ' || t.op_key, 'there is no reserve ' || t.pending_id
+FROM transfers AS t
+LEFT JOIN transfers AS r ON r.id = t.pending_id AND r.kind = 'reserve'
+WHERE t.pending_id IS NOT NULL AND r.id IS NULL
+ORDER BY t.id
+LIMIT %(limit)s;
+
+-- name: holds_of_nothing
+SELECT
+    'hold ' || h.op_key,
+    CASE
+        WHEN t.id IS NULL THEN 'there is no reserve ' || h.transfer_id
+        ELSE 'it holds ' || h.amount_pico || ', its reserve is of ' || t.amount_pico
+    END
+FROM holds AS h
+LEFT JOIN transfers AS t ON t.id = h.transfer_id AND t.kind = 'reserve'
+WHERE t.amount_pico IS DISTINCT FROM h.amount_pico
+ORDER BY h.op_key
+LIMIT %(limit)s;
+
+-- name: charges
+-- What a call cost by the journal and by its record. Records from before there was a journal have no transfers.
+WITH
+discounts AS (
+    SELECT transfer_id, debit_pico - credit_pico AS pico FROM entries WHERE account = 'discount'
+),
+corrections AS (
+    SELECT t.id, t.tenant_id, t.pending_id, left(t.op_key, -length(':adjust')) AS op, coalesce(e.pico, 0) AS pico
+    FROM transfers AS t
+    LEFT JOIN (
+        SELECT transfer_id, sum(debit_pico - credit_pico) AS pico
+        FROM entries
+        WHERE account NOT LIKE 'provider:%%' AND account <> 'discount'
+        GROUP BY transfer_id
+    ) AS e ON e.transfer_id = t.id
+    WHERE t.kind = 'adjust' AND t.tenant_id <> %(platform)s::uuid
+),
+charged AS (
+    SELECT
+        r.tenant_id,
+        r.op_key AS op,
+        coalesce(e.amount_pico, 0) + coalesce(c.pico, 0) AS paid,
+        coalesce(d.pico, 0) + coalesce(cd.pico, 0) AS discount
+    FROM transfers AS r
+    LEFT JOIN transfers AS e ON e.pending_id = r.id AND e.kind IN ('settle', 'expire')
+    LEFT JOIN discounts AS d ON d.transfer_id = e.id
+    LEFT JOIN corrections AS c ON c.pending_id = r.id
+    LEFT JOIN discounts AS cd ON cd.transfer_id = c.id
+    WHERE r.kind = 'reserve'
+    UNION ALL
+    SELECT c.tenant_id, c.op, c.pico, coalesce(d.pico, 0)
+    FROM corrections AS c
+    LEFT JOIN discounts AS d ON d.transfer_id = c.id
+    WHERE c.pending_id IS NULL
+)
+SELECT
+    'call ' || coalesce(c.op, op_key(u.request_id, u.attempt)),
+    CASE
+        WHEN u.id IS NULL THEN 'charged ' || c.paid || ', and there is no record of it'
+        ELSE
+            'charged ' || coalesce(c.paid, 0) || ' with a discount of ' || coalesce(c.discount, 0)
+            || ', its record says ' || u.cost_pico || ' and ' || u.discount_pico
+    END
+FROM charged AS c
+FULL JOIN model_usage AS u ON u.tenant_id = c.tenant_id AND op_key(u.request_id, u.attempt) = c.op
+WHERE
+    (coalesce(c.paid, 0), coalesce(c.discount, 0))
+    IS DISTINCT FROM (coalesce(u.cost_pico, 0), coalesce(u.discount_pico, 0))
+    AND (c.op IS NOT NULL OR u.created_at >= (SELECT min(at) FROM transfers))
+ORDER BY 1
+LIMIT %(limit)s;
+
+-- name: stale_holds
+SELECT
+    'hold ' || op_key,
+    'its lease lapsed ' || round(extract(epoch FROM clock_timestamp() - lease_until)) || ' s ago'
+FROM holds
+WHERE lease_until < clock_timestamp() - interval '60 seconds'
+ORDER BY lease_until
+LIMIT %(limit)s;
