@@ -27,7 +27,11 @@ class ProviderLanes:
     """`Providers`: one lane per protocol, found by the host's."""
 
     def __init__(self, catalog: Catalog, lanes: Mapping[str, Lane]) -> None:
-        self._by_host = {host.id: lanes[host.protocol] for host in catalog.hosts.values()}
+        self._lanes = lanes
+        self.use(catalog)
+
+    def use(self, catalog: Catalog) -> None:
+        self._by_host = {host.id: self._lanes[host.protocol] for host in catalog.hosts.values()}
 
     def stream(self, call: ProviderCall) -> "LaneChunks":
         payload, timeout_s = _packed(call), call.total_timeout_s + _GRACE_S

@@ -7,12 +7,14 @@ from typing import Any
 from ray.serve.handle import DeploymentHandle
 
 from deployments.api.app import Api
+from deployments.catalogue import following, live_catalogue
 from deployments.clients import ContextLane, LedgerLane, ProviderLanes, RouterLane
 from deployments.housekeeping import Housekeeping, Job
 from deployments.lane.client import Lane
 from deployments.lane.discovery import ServeDiscovery
 from deployments.process import CpuMeter, collect_garbage_rarely
 from deployments.settings import Args, Environment, available_models
+from models.catalog import Catalog
 from models.errors import PolyvoxError
 from models.gateway import Gateway
 from models.identity import Authenticator, PostgresKeyStore, load_pepper
@@ -40,7 +42,9 @@ class GatewayDeployment:
         self._router = _lane("router", router)
         self._context = _lane("context", context)
         self._ledger = _lane("ledger", ledger)
-        catalog = args.load_catalog()
+        live = live_catalogue(args, self._environment)
+        catalog = live.current
+        self._provider_lanes = ProviderLanes(catalog, self._providers)
         self._outbox = Outbox(self._environment.outbox_path)
         durable = DurableLedger(
             LedgerLane(self._ledger, timeout_s=args.ledger_timeout_s),
@@ -50,7 +54,7 @@ class GatewayDeployment:
         self._gateway = Gateway(
             catalog=catalog,
             available=available_models(catalog),
-            providers=ProviderLanes(catalog, self._providers),
+            providers=self._provider_lanes,
             router=RouterLane(self._router),
             context=ContextLane(self._context),
             ledger=durable,
@@ -60,6 +64,7 @@ class GatewayDeployment:
             [
                 Job("the renewal of holds", RENEW_EVERY_S, self._gateway.renew_holds),
                 Job("the outbox", TELL_EVERY_S, durable.tell_kept),
+                following(live, self._use),
             ]
         )
         self._database = Database(
@@ -78,6 +83,10 @@ class GatewayDeployment:
             on_start=self._housekeeping.start,
         )
         return self._api
+
+    def _use(self, catalog: Catalog) -> None:
+        self._provider_lanes.use(catalog)
+        self._gateway.catalog, self._gateway.available = catalog, available_models(catalog)
 
     async def _unready(self) -> dict[str, str]:
         lanes = [*self._providers.values(), self._router, self._context, self._ledger]

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
-from deployments.housekeeping import Housekeeping, Job
+from deployments.housekeeping import Job
 from deployments.lane_deployment import LaneDeployment
 from deployments.settings import Args, Environment
 from models.ledger import Ask, PostgresLedgerStore, UsageRecord
@@ -51,19 +51,13 @@ class CostLedgerDeployment(LaneDeployment):
             Environment().database_url.get_secret_value(), max_size=2, application_name="polyvox-ledger"
         )
         self._batcher = LedgerBatcher(PostgresLedgerStore(database))
-        self._housekeeping = Housekeeping([Job("the sweep of holds", SWEEP_EVERY_S, self._batcher.sweep)])
         calls = LedgerCalls(self._batcher)
         super().__init__(
             {"reserve": calls.reserve, "settle": calls.settle, "renew": calls.renew},
             max_in_flight=args.max_in_flight.ledger,
+            jobs=[Job("the sweep of holds", SWEEP_EVERY_S, self._batcher.sweep)],
         )
-
-    async def check_health(self) -> None:
-        """Also the first moment at which there is an event loop to run jobs on."""
-        self._housekeeping.start()
-        await super().check_health()
 
     async def __del__(self) -> None:
         await super().__del__()
-        await self._housekeeping.stop()
         await self._batcher.flush()

@@ -7,9 +7,10 @@ from collections.abc import AsyncGenerator, AsyncIterator
 import msgspec
 from pydantic import SecretStr
 
+from deployments.catalogue import following, live_catalogue
 from deployments.lane_deployment import LaneDeployment
-from deployments.settings import Args, key_of
-from models.catalog import Host
+from deployments.settings import Args, Environment, key_of
+from models.catalog import Catalog
 from models.catalog.model import Protocol
 from models.chat import Chunk, Completed
 from models.errors import ProviderAuthFailed
@@ -61,11 +62,11 @@ class ProviderCalls:
             await chunks.aclose()
 
 
-def adapters_of(protocol: Protocol, hosts: list[Host], *, max_connections: int) -> dict[str, ProviderAdapter]:
+def adapters_of(protocol: Protocol, catalog: Catalog, *, max_connections: int) -> dict[str, ProviderAdapter]:
     """Adapters for the hosts that speak `protocol` and have credentials in this process's environment."""
     profiles = Profiles.load()
     adapters = {}
-    for host in hosts:
+    for host in catalog.hosts.values():
         key = key_of(host)
         if host.protocol == protocol and key is not None:
             base_url = os.environ.get(host.base_url_env) or host.base_url
@@ -84,9 +85,17 @@ class ProviderDeployment(LaneDeployment):
     """Holds the SDK clients and their connections; speaks the provider's wire; counts its calls in flight."""
 
     def __init__(self, protocol: Protocol, args: Args) -> None:
-        hosts = list(args.load_catalog().hosts.values())
+        live = live_catalogue(args, Environment())
         limit = args.max_in_flight.provider
-        adapters = adapters_of(protocol, hosts, max_connections=limit)
-        super().__init__({"stream": ProviderCalls(adapters).stream}, max_in_flight=limit)
+        adapters = adapters_of(protocol, live.current, max_connections=limit)
+
+        def use(catalog: Catalog) -> None:
+            """Hosts that are new; those that are known keep their clients."""
+            for host, adapter in adapters_of(protocol, catalog, max_connections=limit).items():
+                adapters.setdefault(host, adapter)
+
+        super().__init__(
+            {"stream": ProviderCalls(adapters).stream}, max_in_flight=limit, jobs=[following(live, use)]
+        )
         # The SDK's modules take half a second to load: not at the first request's expense.
         threading.Thread(target=clients.preload, args=(_WIRE[protocol],), daemon=True).start()

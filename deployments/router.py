@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
+from deployments.catalogue import following, live_catalogue
 from deployments.lane_deployment import LaneDeployment
-from deployments.settings import Args, available_models
+from deployments.settings import Args, Environment, available_models
 from models.catalog import Mode
 from models.chat import ChatRequest
 from models.ports import Router
@@ -27,6 +28,11 @@ class RouterDeployment(LaneDeployment):
     """Holds the routing policy."""
 
     def __init__(self, args: Args) -> None:
-        catalog = args.load_catalog()
-        calls = RouterCalls(RuleRouter(catalog, available_models(catalog)))
-        super().__init__({"plan": calls.plan}, max_in_flight=args.max_in_flight.router)
+        live = live_catalogue(args, Environment())
+        self._router = RuleRouter(live.current, available_models(live.current))
+        calls = RouterCalls(self._router)
+        super().__init__(
+            {"plan": calls.plan},
+            max_in_flight=args.max_in_flight.router,
+            jobs=[following(live, lambda catalog: self._router.use(catalog, available_models(catalog)))],
+        )

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from models.catalog import Catalog, Host, load_catalog
+from models.catalog import Catalog, Host
 from models.gateway import Timeouts
 
 
@@ -31,7 +31,7 @@ class Args(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     catalog: Path | None = None
-    """A file laid over the bundled catalogue."""
+    """A file laid over the bundled catalogue, instead of the one in `POLYVOX_CATALOG_PATH`."""
     connect_timeout_s: PositiveFloat = 5.0
     first_byte_timeout_s: PositiveFloat = 120.0
     idle_timeout_s: PositiveFloat = 120.0
@@ -54,9 +54,6 @@ class Args(BaseModel):
             held_budget_s=self.held_budget_s,
         )
 
-    def load_catalog(self) -> Catalog:
-        return load_catalog(self.catalog)
-
 
 class Environment(BaseSettings):
     """Read where it is needed, in a replica; never sent through Ray."""
@@ -67,6 +64,8 @@ class Environment(BaseSettings):
     """What API keys are hashed with; see `models.identity.keys`."""
     outbox_path: Path = Path(".polyvox/outbox")
     """What calls cost while the ledger is away; on a disk that outlives the replica."""
+    catalog_path: Path = Path(".polyvox/catalog.toml")
+    """Laid over the bundled catalogue while it is there."""
     database_url: SecretStr = SecretStr("")
     redis_url: SecretStr | None = None
     sandboxed: str = ""

@@ -43,6 +43,7 @@ _HOST_FAILURES = (ProviderAuthFailed, ProviderUnavailable, ProviderTimeout)
 
 _MAX_COUNT = 10**9
 _MAX_NAME_CHARS = 64
+_DETAILS = ("audio_input", "image_input", "cache_read_audio", "audio_output", "image_output")
 
 log = logging.getLogger(__name__)
 
@@ -221,6 +222,7 @@ class Attempt:
             response_time_ms=self._elapsed_ms(),
             first_token_ms=self._first_token_ms,
             error_code=error.code if error else None,
+            usage_details=_details(usage),
             request_digest=self._caller.digest,
             created_at=self._began_at,
         )
@@ -233,7 +235,7 @@ class Attempt:
     def _complete(self, usage: Usage, service_tier: str) -> Usage:
         """What is charged: the provider's word, unless it gave none or one that cannot be."""
         self._service_tier = service_tier.replace("\0", "")[:_MAX_NAME_CHARS]
-        if not _is_plausible(usage):
+        if not _is_plausible(usage) or (self._output_chars and not usage.total_output):
             self.usage = self._estimate(complete=True)
             return self.usage
         self.usage = usage
@@ -296,15 +298,13 @@ def who_is_next(queue: Sequence[Model], failed: Model, error: PolyvoxError, atte
 
 
 def _is_plausible(usage: Usage) -> bool:
-    counts = (
-        usage.input,
-        usage.cache_read,
-        usage.cache_write_5m,
-        usage.cache_write_1h,
-        usage.output,
-        usage.reasoning,
-    )
+    counts = usage.counts
     return not usage.estimated and min(counts) >= 0 and max(counts) <= _MAX_COUNT
+
+
+def _details(usage: Usage) -> dict[str, int] | None:
+    named = {name: getattr(usage, name) for name in _DETAILS} | dict(usage.tool_uses)
+    return {name: count for name, count in named.items() if count} or None
 
 
 def _chars(part: Part) -> int:

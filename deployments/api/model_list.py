@@ -28,11 +28,12 @@ def _row(catalog: Catalog, model: Model, *, simulated: bool) -> dict[str, Any]:
         "object": "model",
         "created": int(datetime(start.year, start.month, start.day, tzinfo=UTC).timestamp()),
         "owned_by": model.host,
-        "tier": model.tier,
+        "kind": model.kind,
         "context_length": model.window,
-        "max_output_tokens": model.max_output,
         "capabilities": sorted(model.capabilities),
     }
+    if model.kind == "chat":
+        row |= {"tier": model.tier, "max_output_tokens": model.max_output}
     if simulated:
         row["simulated"] = True
     try:
@@ -40,6 +41,8 @@ def _row(catalog: Catalog, model: Model, *, simulated: bool) -> dict[str, Any]:
     except UnknownPrice:
         rates = None
     if rates is not None:
-        prices = {"prompt": rates.input, "completion": rates.output, "input_cache_read": rates.cache_read}
+        prices = {"prompt": rates.input}
+        if model.kind == "chat":
+            prices |= {"completion": rates.output, "input_cache_read": rates.cache_read}
         row["pricing"] = {name: Raw(usd_text(rate).encode()) for name, rate in prices.items()}
     return row

@@ -72,6 +72,7 @@ class Plan:
             "POLYVOX_DATABASE_URL": database_url,
             "POLYVOX_REDIS_URL": redis_url,
             "POLYVOX_PEPPER_PATH": str(home.pepper),
+            "POLYVOX_CATALOG_PATH": environ.get("POLYVOX_CATALOG_PATH") or str(home.path / "catalog.toml"),
             "POLYVOX_OUTBOX_PATH": str(home.path / "outbox"),
             **sandbox_environment(simulated, sandbox.url),
         }

@@ -187,12 +187,12 @@ def _response_format(asked: Any) -> chat.ResponseFormat | None:
 
 def usage_fields(usage: chat.Usage, cost_pico: int | None) -> dict[str, Any]:
     """OpenAI's usage object; `cost` in USD is ours, under the name that other gateways use."""
-    prompt = usage.total_input
+    prompt, completion = usage.total_input, usage.total_output
     fields: dict[str, Any] = {
         "prompt_tokens": prompt,
-        "completion_tokens": usage.output,
-        "total_tokens": prompt + usage.output,
-        "prompt_tokens_details": {"cached_tokens": usage.cache_read},
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+        "prompt_tokens_details": {"cached_tokens": usage.cache_read + usage.cache_read_audio},
         "completion_tokens_details": {"reasoning_tokens": usage.reasoning},
     }
     if cost_pico is not None:

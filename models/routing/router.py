@@ -13,6 +13,10 @@ class RuleRouter:
     """Decides by the stated rule of `models.routing.rule`, with today's prices."""
 
     def __init__(self, catalog: Catalog, available: frozenset[str]) -> None:
+        self.use(catalog, available)
+
+    def use(self, catalog: Catalog, available: frozenset[str]) -> None:
+        """From the next decision on."""
         self._catalog = catalog
         self._available = available
 

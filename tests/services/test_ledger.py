@@ -317,6 +317,7 @@ async def test_every_field_of_a_record_is_kept(books: Books) -> None:
         estimated=True,
         first_token_ms=8,
         error_code="provider_timeout",
+        usage_details={"audio_input": 5, "web_search": 2},
         request_digest="\\x00ff00ff00ff00ff00ff00ff00ff00ff",
         created_at=datetime(2026, 11, 23, 12, 30, 15, 123456, tzinfo=UTC),
     )

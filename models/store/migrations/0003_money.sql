@@ -97,6 +97,8 @@ ADD COLUMN requested_model text NOT NULL DEFAULT '',
 ADD COLUMN discount_pico numeric(38, 0) NOT NULL DEFAULT 0 CHECK (discount_pico >= 0),
 -- What caches saved against the same call without them.
 ADD COLUMN saved_pico numeric(38, 0) NOT NULL DEFAULT 0,
+-- What the counts above sum up or leave out: tokens of sound and pictures, uses of the provider's own tools.
+ADD COLUMN usage_details jsonb,
 -- A keyed digest of the request's body: equal requests have equal ones.
 ADD COLUMN request_digest bytea,
 DROP CONSTRAINT model_usage_status_check,

@@ -151,15 +151,15 @@ BEGIN
                 request_id, attempt, tenant_id, team_id, user_id, key_id, conversation_id, model_id, requested_model,
                 provider, endpoint, task, stream, status, input_tokens, cache_read_tokens, cache_write_5m_tokens,
                 cache_write_1h_tokens, output_tokens, reasoning_tokens, service_tier, cost_pico, discount_pico,
-                saved_pico, price_snapshot, estimated, response_time_ms, first_token_ms, error_code, request_digest,
-                created_at
+                saved_pico, price_snapshot, estimated, response_time_ms, first_token_ms, error_code, usage_details,
+                request_digest, created_at
             )
             SELECT
                 request_id, attempt, tenant_id, team_id, user_id, key_id, conversation_id, model_id, requested_model,
                 provider, endpoint, task, stream, status, input_tokens, cache_read_tokens, cache_write_5m_tokens,
                 cache_write_1h_tokens, output_tokens, reasoning_tokens, service_tier, cost_pico, discount_pico,
-                saved_pico, price_snapshot, estimated, response_time_ms, first_token_ms, error_code, request_digest,
-                created_at
+                saved_pico, price_snapshot, estimated, response_time_ms, first_token_ms, error_code, usage_details,
+                request_digest, created_at
             FROM told
             -- What was guessed for a call that nobody answered for gives way to what is known of it.
             ON CONFLICT (request_id, attempt) DO UPDATE SET
@@ -174,6 +174,7 @@ BEGIN
                 cost_pico = excluded.cost_pico,
                 discount_pico = excluded.discount_pico,
                 saved_pico = excluded.saved_pico,
+                usage_details = excluded.usage_details,
                 estimated = excluded.estimated,
                 response_time_ms = excluded.response_time_ms,
                 first_token_ms = excluded.first_token_ms,

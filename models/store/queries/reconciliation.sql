@@ -130,3 +130,6 @@ WHERE
     )
 ORDER BY id DESC
 LIMIT %(limit)s;
+
+-- name: operates
+SELECT true FROM tenants WHERE id = %(tenant_id)s::uuid AND name = %(ops_tenant)s;

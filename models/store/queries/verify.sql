@@ -119,39 +119,6 @@ LIMIT %(limit)s;
 
 -- name: charges
 -- What a call cost by the journal and by its record. Records from before there was a journal have no transfers.
-WITH
-discounts AS (
-    SELECT transfer_id, debit_pico - credit_pico AS pico FROM entries WHERE account = 'discount'
-),
-corrections AS (
-    SELECT t.id, t.tenant_id, t.pending_id, left(t.op_key, -length(':adjust')) AS op, coalesce(e.pico, 0) AS pico
-    FROM transfers AS t
-    LEFT JOIN (
-        SELECT transfer_id, sum(debit_pico - credit_pico) AS pico
-        FROM entries
-        WHERE account NOT LIKE 'provider:%%' AND account <> 'discount'
-        GROUP BY transfer_id
-    ) AS e ON e.transfer_id = t.id
-    WHERE t.kind = 'adjust' AND t.tenant_id <> %(platform)s::uuid
-),
-charged AS (
-    SELECT
-        r.tenant_id,
-        r.op_key AS op,
-        coalesce(e.amount_pico, 0) + coalesce(c.pico, 0) AS paid,
-        coalesce(d.pico, 0) + coalesce(cd.pico, 0) AS discount
-    FROM transfers AS r
-    LEFT JOIN transfers AS e ON e.pending_id = r.id AND e.kind IN ('settle', 'expire')
-    LEFT JOIN discounts AS d ON d.transfer_id = e.id
-    LEFT JOIN corrections AS c ON c.pending_id = r.id
-    LEFT JOIN discounts AS cd ON cd.transfer_id = c.id
-    WHERE r.kind = 'reserve'
-    UNION ALL
-    SELECT c.tenant_id, c.op, c.pico, coalesce(d.pico, 0)
-    FROM corrections AS c
-    LEFT JOIN discounts AS d ON d.transfer_id = c.id
-    WHERE c.pending_id IS NULL
-)
 SELECT
     'call ' || coalesce(c.op, op_key(u.request_id, u.attempt)),
     CASE
@@ -160,11 +127,24 @@ SELECT
             'charged ' || coalesce(c.paid, 0) || ' with a discount of ' || coalesce(c.discount, 0)
             || ', its record says ' || u.cost_pico || ' and ' || u.discount_pico
     END
-FROM charged AS c
+FROM (
+    SELECT
+        t.tenant_id,
+        CASE t.kind
+            WHEN 'reserve' THEN t.op_key
+            WHEN 'adjust' THEN left(t.op_key, -length(':adjust'))
+            ELSE left(t.op_key, -length(':end'))
+        END AS op,
+        coalesce(sum(e.debit_pico - e.credit_pico) FILTER (WHERE e.account <> 'discount'), 0) AS paid,
+        coalesce(sum(e.debit_pico - e.credit_pico) FILTER (WHERE e.account = 'discount'), 0) AS discount
+    FROM transfers AS t
+    LEFT JOIN entries AS e ON e.transfer_id = t.id AND e.account NOT LIKE 'provider:%%'
+    WHERE t.tenant_id <> %(platform)s::uuid
+    GROUP BY 1, 2
+) AS c
 FULL JOIN model_usage AS u ON u.tenant_id = c.tenant_id AND op_key(u.request_id, u.attempt) = c.op
 WHERE
-    (coalesce(c.paid, 0), coalesce(c.discount, 0))
-    IS DISTINCT FROM (coalesce(u.cost_pico, 0), coalesce(u.discount_pico, 0))
+    (coalesce(c.paid, 0) <> coalesce(u.cost_pico, 0) OR coalesce(c.discount, 0) <> coalesce(u.discount_pico, 0))
     AND (c.op IS NOT NULL OR u.created_at >= (SELECT min(at) FROM transfers))
 ORDER BY 1
 LIMIT %(limit)s;
