@@ -12,6 +12,7 @@ from deployments.clients import ContextLane, LedgerLane, ProviderLanes, RouterLa
 from deployments.housekeeping import Housekeeping, Job
 from deployments.lane.client import Lane
 from deployments.lane.discovery import ServeDiscovery
+from deployments.management import management
 from deployments.process import CpuMeter, collect_garbage_rarely
 from deployments.settings import Args, Environment, available_models
 from models.catalog import Catalog
@@ -67,18 +68,22 @@ class GatewayDeployment:
                 following(live, self._use),
             ]
         )
-        self._database = Database(
-            self._environment.database_url.get_secret_value(), max_size=2, application_name="polyvox-gateway"
+        url = self._environment.database_url.get_secret_value()
+        self._database = Database(url, max_size=2, application_name="polyvox-gateway")
+        # Apart, so that a long report keeps no request from being let in.
+        self._reports = Database(
+            url, max_size=4, statement_timeout_s=30.0, application_name="polyvox-management"
         )
 
     def __serve_build_asgi_app__(self) -> Api:
         pepper = load_pepper(self._environment.pepper_path)
-        keys = PostgresKeyStore(self._database)
+        keys = Authenticator(PostgresKeyStore(self._database), pepper, ttl_s=self._args.key_cache_s)
         self._api = Api(
             self._gateway,
-            Authenticator(keys, pepper, ttl_s=self._args.key_cache_s),
+            keys,
             unready=self._unready,
             sandboxed=self._environment.sandboxed_hosts,
+            management=management(self._args, self._reports, pepper=pepper, forget_key=keys.forget),
             digest_key=hmac.digest(pepper, b"request digests", "sha256"),
             on_start=self._housekeeping.start,
         )

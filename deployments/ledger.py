@@ -7,11 +7,15 @@ import msgspec
 from deployments.housekeeping import Job
 from deployments.lane_deployment import LaneDeployment
 from deployments.settings import Args, Environment
+from models.identity import load_pepper
 from models.ledger import Ask, PostgresLedgerStore, UsageRecord
 from models.ledger.batcher import LedgerBatcher
+from models.ledger.discount_store import PostgresDiscounts
 from models.store import Database
 
 SWEEP_EVERY_S = 5.0
+ALERTS_EVERY_S = 2.0
+DISCOUNTS_EVERY_S = 60.0
 
 _ask = msgspec.msgpack.Decoder(Ask)
 _record = msgspec.msgpack.Decoder(UsageRecord)
@@ -43,21 +47,32 @@ class LedgerCalls:
 class CostLedgerDeployment(LaneDeployment):
     """Batches holds and charges into PostgreSQL, which alone holds the truth: any number of replicas may run.
 
-    Beside that it charges what holders that are gone left open.
+    Beside that it charges what holders that are gone left open, raises alerts and tells them, and keeps
+    volume discounts up to date.
     """
 
     def __init__(self, args: Args) -> None:
-        database = Database(
-            Environment().database_url.get_secret_value(), max_size=2, application_name="polyvox-ledger"
-        )
-        self._batcher = LedgerBatcher(PostgresLedgerStore(database))
+        environment = Environment()
+        url = environment.database_url.get_secret_value()
+        database = Database(url, max_size=2, application_name="polyvox-ledger")
+        # Apart, so that no job keeps a batch waiting.
+        aside = Database(url, max_size=2, application_name="polyvox-housekeeping")
+        scan = args.alerts.scan(aside)
+        self._alerts = args.alerts.delivery(aside, pepper=load_pepper(environment.pepper_path))
+        self._batcher = LedgerBatcher(PostgresLedgerStore(database), on_refused=scan.refused)
         calls = LedgerCalls(self._batcher)
         super().__init__(
             {"reserve": calls.reserve, "settle": calls.settle, "renew": calls.renew},
             max_in_flight=args.max_in_flight.ledger,
-            jobs=[Job("the sweep of holds", SWEEP_EVERY_S, self._batcher.sweep)],
+            jobs=[
+                Job("the sweep of holds", SWEEP_EVERY_S, self._batcher.sweep),
+                Job("the scan for alerts", ALERTS_EVERY_S, scan.run_once),
+                Job("the delivery of alerts", ALERTS_EVERY_S, self._alerts.run_once),
+                Job("the volume discounts", DISCOUNTS_EVERY_S, PostgresDiscounts(aside).run_once),
+            ],
         )
 
     async def __del__(self) -> None:
         await super().__del__()
+        await self._alerts.close()
         await self._batcher.flush()

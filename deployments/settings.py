@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from deployments.alert_settings import AlertSettings
 from models.catalog import Catalog, Host
 from models.gateway import Timeouts
 
@@ -44,6 +45,7 @@ class Args(BaseModel):
     key_cache_s: PositiveFloat = Field(5.0, le=5.0)
     """How long a revoked key may still work."""
     max_in_flight: InFlight = InFlight()
+    alerts: AlertSettings = AlertSettings()
 
     def timeouts(self) -> Timeouts:
         return Timeouts(

@@ -102,6 +102,7 @@ class Authenticator:
             roles=frozenset(record.roles),
             scopes=frozenset(record.scopes),
             team_id=record.team_id,
+            discount_basis_points=record.discount_basis_points,
         )
         _keep(self._good, digest, (self._clock() + ttl_s, principal), self._max_entries)
         return principal

@@ -81,6 +81,7 @@ def _record(row: DictRow) -> KeyRecord:
         team_name=row["team_name"],
         name=row["name"],
         budget_pico=None if budget is None else int(budget),
+        discount_basis_points=row.get("discount_basis_points", 0),
         secret_hmac=bytes(row["secret_hmac"]),
         created_at=row["created_at"],
         expires_at=row["expires_at"],

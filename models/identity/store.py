@@ -23,6 +23,8 @@ class KeyRecord(Struct, frozen=True, kw_only=True):
     name: str = ""
     budget_pico: int | None = None
     """The lowest of the key's own budgets without a period."""
+    discount_basis_points: int = 0
+    """What volume has earned its owner this month; only where a single key is looked up."""
     secret_hmac: bytes
     created_at: datetime
     expires_at: datetime | None = None

@@ -54,8 +54,12 @@ class _Operation:
 class LedgerBatcher:
     """One transaction at a time; nobody waits for a timer, except for money that others hold."""
 
-    def __init__(self, store: LedgerStore) -> None:
+    def __init__(
+        self, store: LedgerStore, *, on_refused: Callable[[str], None] = lambda _: None
+    ) -> None:
+        """`on_refused` is told which budget has turned a call down for good."""
         self._store = store
+        self._on_refused = on_refused
         self._waiting: deque[_Operation] = deque()
         self._parked: deque[_Operation] = deque()
         self._writer: asyncio.Task[None] | None = None
@@ -89,7 +93,7 @@ class LedgerBatcher:
         await self._store.renew(records)
 
     async def sweep(self) -> int:
-        """Charge what holders that are gone left open; returns how many. Not before they can have been heard."""
+        """Charge what holders that are gone left open, once they can have been heard; returns how many."""
         now = asyncio.get_running_loop().time()
         if self._away_since is not None or self._reached_since is None:
             await self._probe()
@@ -190,6 +194,8 @@ class LedgerBatcher:
         elif grant.in_flight and ask.wait_s and len(self._parked) < MAX_PARKED:
             self._park(one, grant)
         else:
+            if grant.blocked is not None and not grant.in_flight:
+                self._on_refused(grant.blocked.budget_id)
             one.end(grant)
 
     def _release(self, ask: Ask) -> None:

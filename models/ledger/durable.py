@@ -39,7 +39,8 @@ class DurableLedger:
         if not self._is_away:
             try:
                 async with asyncio.timeout(self._patience_s):
-                    return await self._ledger.settle(record)
+                    await self._ledger.settle(record)
+                return
             except _AWAY as error:
                 log.warning("the ledger is away: %s goes to the outbox (%r)", record.op_key, error)
                 self._is_away = True

@@ -1,7 +1,7 @@
 """What calls cost while the ledger cannot be reached: on this machine's disk, told when it is back.
 
-A process appends to a file of its own and holds a lock on it. Files that nobody holds were left by a process that
-died: whoever finds one takes it over. A line may be told twice, which changes nothing.
+A process appends to a file of its own and holds a lock on it. Files that nobody holds were left by a process
+that died: whoever finds one takes it over. A line may be told twice, which changes nothing.
 """
 
 import asyncio

@@ -50,7 +50,7 @@ class UsageRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     first_token_ms: int | None = None
     error_code: str | None = None
     usage_details: dict[str, int] | None = None
-    """What the counts sum up or leave out, where there is any: sound, pictures, uses of the provider's tools."""
+    """What the counts sum up or leave out, if anything: sound, pictures, uses of the provider's tools."""
     request_digest: str | None = None
     """`\\x` and hex digits: a keyed digest of the request's body."""
     created_at: datetime

@@ -76,7 +76,7 @@ class ProviderRunOut(Out):
     provider: str
     state: str
     error: str
-    buckets: dict[str, int]
+    buckets: dict[Status, int]
     recorded: int
     duplicates: int
     ledger_usd: str
@@ -193,7 +193,7 @@ def _provider(run: ProviderRun) -> ProviderRunOut:
         provider=run.provider,
         state=run.state,
         error=run.error,
-        buckets={status: n for status, n in run.buckets.items()},
+        buckets=run.buckets,
         recorded=run.recorded,
         duplicates=run.duplicates,
         ledger_usd=usd_text(run.ledger_pico),

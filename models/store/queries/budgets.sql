@@ -1,6 +1,49 @@
+-- name: be_brief
+-- Everybody waits for what follows.
+SET LOCAL statement_timeout = '5s';
+
 -- name: lock
 -- Writers of the ledger hold it shared: nothing is reserved or settled while a budget is made or changed.
 SELECT pg_advisory_xact_lock(7240116302);
+
+-- name: mark
+-- Under the lock: whatever is recorded from now on has a higher number, and a call is old an hour after it began.
+SELECT coalesce(max(id), 0), clock_timestamp() - interval '1 hour' FROM transfers;
+
+-- name: spent
+-- What the owner has spent in each window that counts, by calls that began in a span of time. A batch that waits for
+-- the lock may be of the window before, if that has just ended: it counts, too.
+SELECT
+    window_start(%(period)s, %(rolling_hours)s::integer, least(u.created_at, clock_timestamp())) AS start,
+    sum(u.cost_pico)::text AS pico
+FROM (SELECT counts_from(%(period)s, %(rolling_hours)s::integer, clock_timestamp() - interval '1 minute')) AS c (since)
+CROSS JOIN LATERAL (
+    SELECT cost_pico, created_at FROM model_usage
+    WHERE tenant_id = %(of_tenant)s::uuid AND created_at >= c.since
+    UNION ALL
+    SELECT cost_pico, created_at FROM model_usage
+    WHERE team_id = %(of_team)s::uuid AND tenant_id = %(tenant_id)s::uuid AND created_at >= c.since
+    UNION ALL
+    SELECT cost_pico, created_at FROM model_usage
+    WHERE user_id = %(of_user)s::uuid AND tenant_id = %(tenant_id)s::uuid AND created_at >= c.since
+    UNION ALL
+    SELECT cost_pico, created_at FROM model_usage
+    WHERE key_id = %(of_key)s AND tenant_id = %(tenant_id)s::uuid AND created_at >= c.since
+    UNION ALL
+    SELECT cost_pico, created_at FROM model_usage
+    WHERE
+        conversation_id = %(of_conversation)s AND tenant_id = %(tenant_id)s::uuid AND created_at >= c.since
+) AS u
+WHERE u.created_at >= %(began_from)s::timestamptz AND u.created_at < %(began_before)s::timestamptz
+GROUP BY start;
+
+-- name: past_has_changed
+-- Whether anything was recorded since the mark of a call that was old by then.
+SELECT EXISTS (
+    SELECT FROM transfers AS t
+    JOIN model_usage AS u ON u.request_id = regexp_replace(t.op_key, '/[0-9]+:[a-z]+$', '')
+    WHERE t.id > %(mark)s AND t.kind <> 'reserve' AND u.created_at < %(old)s::timestamptz
+);
 
 -- name: add
 INSERT INTO budgets (id, tenant_id, scope, owner, period, rolling_hours, limit_pico, hard, name)
@@ -13,39 +56,16 @@ RETURNING id;
 
 -- name: open_accounts
 -- What the owner has spent in the windows that count is in them from the start, and the holds that are open count
--- from now on. A batch that waits for the lock may be of the window before, if that has just ended: it is opened too.
+-- from now on.
 WITH
 budget AS MATERIALIZED (
     SELECT
         b.*,
-        at,
         window_start(b.period, b.rolling_hours, at) AS current,
-        window_start(b.period, b.rolling_hours, at - interval '1 minute') AS previous,
-        counts_from(b.period, b.rolling_hours, at - interval '1 minute') AS since
+        window_start(b.period, b.rolling_hours, at - interval '1 minute') AS previous
     FROM budgets AS b
     CROSS JOIN LATERAL (SELECT clock_timestamp() AS at) AS c
     WHERE b.id = %(id)s::uuid
-),
-spent AS (
-    SELECT window_start(b.period, b.rolling_hours, least(u.created_at, b.at)) AS start, sum(u.cost_pico) AS pico
-    FROM budget AS b
-    CROSS JOIN LATERAL (
-        SELECT cost_pico, created_at FROM model_usage
-        WHERE tenant_id = %(of_tenant)s::uuid AND created_at >= b.since
-        UNION ALL
-        SELECT cost_pico, created_at FROM model_usage
-        WHERE team_id = %(of_team)s::uuid AND tenant_id = b.tenant_id AND created_at >= b.since
-        UNION ALL
-        SELECT cost_pico, created_at FROM model_usage
-        WHERE user_id = %(of_user)s::uuid AND tenant_id = b.tenant_id AND created_at >= b.since
-        UNION ALL
-        SELECT cost_pico, created_at FROM model_usage
-        WHERE key_id = %(of_key)s AND tenant_id = b.tenant_id AND created_at >= b.since
-        UNION ALL
-        SELECT cost_pico, created_at FROM model_usage
-        WHERE conversation_id = %(of_conversation)s AND tenant_id = b.tenant_id AND created_at >= b.since
-    ) AS u
-    GROUP BY start
 ),
 held AS MATERIALIZED (
     SELECT h.tenant_id, h.op_key, h.amount_pico
@@ -70,7 +90,8 @@ opened AS (
     CROSS JOIN LATERAL (
         SELECT part.start, sum(part.spent) AS spent, sum(part.held) AS held
         FROM (
-            SELECT start, pico AS spent, 0::numeric AS held FROM spent
+            SELECT s.start, s.pico AS spent, 0::numeric AS held
+            FROM unnest(%(starts)s::timestamptz[], %(spent)s::numeric[]) AS s (start, pico)
             UNION ALL
             SELECT b.current, 0, (SELECT coalesce(sum(amount_pico), 0) FROM held)
             UNION ALL

@@ -1,7 +1,8 @@
 -- name: find_key
 SELECT
     k.id, k.user_id, u.name AS user_name, u.tenant_id, t.name AS tenant_name, u.roles, k.scopes, k.team_id,
-    m.name AS team_name, k.name, b.budget_pico, k.secret_hmac, k.created_at, k.expires_at, k.revoked_at
+    m.name AS team_name, k.name, b.budget_pico, k.secret_hmac, k.created_at, k.expires_at, k.revoked_at,
+    d.basis_points AS discount_basis_points
 FROM api_keys AS k
 JOIN users AS u ON u.id = k.user_id
 JOIN tenants AS t ON t.id = u.tenant_id
@@ -10,6 +11,12 @@ CROSS JOIN LATERAL (
     SELECT min(limit_pico) AS budget_pico FROM budgets
     WHERE tenant_id = u.tenant_id AND scope = 'key' AND owner = k.id AND period = 'total' AND ended_at IS NULL
 ) AS b
+CROSS JOIN LATERAL (
+    SELECT coalesce(max(basis_points), 0) AS basis_points FROM volume_discounts
+    WHERE
+        tenant_id = u.tenant_id AND (user_id = u.id OR user_id IS NULL)
+        AND month = date_trunc('month', now(), 'UTC')
+) AS d
 WHERE k.id = %(id)s;
 
 -- name: list_keys

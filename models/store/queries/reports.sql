@@ -97,11 +97,12 @@ FROM unnest(%(starts)s::timestamptz[], %(ends)s::timestamptz[]) WITH ORDINALITY 
 ORDER BY d.day;
 
 -- name: shapes
--- Completed calls by what they could be re-priced as. `size` is the class of the whole input between `edges`; nobody
--- watches the calls of a key that has streamed nothing.
+-- Completed calls of tokens alone by what they could be re-priced as. `size` is the class of the whole input between
+-- `edges`; nobody watches the calls of a key that has streamed nothing. The range comes as a row so that the planner
+-- does not count on groups by the million.
 WITH cells AS MATERIALIZED (
     SELECT c.*
-    FROM unnest(%(starts)s::timestamptz[], %(ends)s::timestamptz[]) AS b (starts, ends)
+    FROM unnest(ARRAY[%(start)s::timestamptz], ARRAY[%(end)s::timestamptz]) AS b (starts, ends)
     CROSS JOIN LATERAL (
         SELECT
             u.key_id, u.model_id, u.service_tier,
@@ -122,7 +123,8 @@ WITH cells AS MATERIALIZED (
             sum(u.cache_read_tokens) AS cache_read_tokens,
             sum(u.cache_write_5m_tokens) AS cache_write_5m_tokens,
             sum(u.cache_write_1h_tokens) AS cache_write_1h_tokens,
-            sum(u.output_tokens) AS output_tokens
+            sum(u.output_tokens) AS output_tokens,
+            sum(u.reasoning_tokens) AS reasoning_tokens
         FROM model_usage AS u
         CROSS JOIN LATERAL (
             SELECT
@@ -131,7 +133,7 @@ WITH cells AS MATERIALIZED (
         WHERE
             u.tenant_id = %(tenant_id)s::uuid AND u.created_at >= b.starts AND u.created_at < b.ends
             AND (%(user_id)s::uuid IS NULL OR u.user_id = %(user_id)s::uuid)
-            AND u.status = 'completed'
+            AND u.status = 'completed' AND u.usage_details IS NULL
         GROUP BY 1, 2, 3, 4, 5, 6
     ) AS c
 )
@@ -139,7 +141,7 @@ SELECT
     model_id, service_tier, size, simple, background OR NOT watched AS unattended,
     sum(calls), sum(list_pico),
     sum(input_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens), sum(cache_write_1h_tokens),
-    sum(output_tokens)
+    sum(output_tokens), sum(reasoning_tokens)
 FROM (SELECT *, bool_or(streamed) OVER (PARTITION BY key_id) AS watched FROM cells) AS c
 GROUP BY 1, 2, 3, 4, 5
 ORDER BY 1, 2, 3, 4, 5;
@@ -167,7 +169,7 @@ WITH turns AS (
         WHERE
             tenant_id = %(tenant_id)s::uuid AND created_at >= %(start)s AND created_at < %(end)s
             AND (%(user_id)s::uuid IS NULL OR user_id = %(user_id)s::uuid)
-            AND status = 'completed' AND conversation_id IS NOT NULL
+            AND status = 'completed' AND usage_details IS NULL AND conversation_id IS NOT NULL
             AND input_tokens + cache_read_tokens + cache_write_5m_tokens + cache_write_1h_tokens >= %(shortest)s
     ) AS long_enough
     WINDOW turn AS (PARTITION BY user_id, conversation_id, model_id ORDER BY created_at, request_id, attempt)

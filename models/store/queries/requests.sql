@@ -32,19 +32,22 @@ LIMIT 1;
 
 -- name: page
 SELECT a.attempts::text
-FROM model_usage AS u
+FROM (
+    SELECT u.request_id, u.created_at
+    FROM model_usage AS u
+    WHERE
+        u.tenant_id = %(tenant_id)s::uuid
+        AND (%(user_id)s::uuid IS NULL OR u.user_id = %(user_id)s::uuid)
+        AND u.created_at <= %(before)s::timestamptz
+        AND (u.created_at < %(before)s::timestamptz OR u.request_id < %(request_id)s)
+        -- Not NOT EXISTS, which would be hashed: all of the table.
+        AND u.attempt = (SELECT min(e.attempt) FROM model_usage AS e WHERE e.request_id = u.request_id)
+    ORDER BY u.created_at DESC, u.request_id DESC
+    LIMIT %(limit)s
+) AS first
 CROSS JOIN LATERAL (
     SELECT json_agg(row_to_json(m) ORDER BY m.attempt) AS attempts
     FROM model_usage AS m
-    WHERE m.request_id = u.request_id AND m.tenant_id = u.tenant_id
+    WHERE m.request_id = first.request_id
 ) AS a
-WHERE
-    u.tenant_id = %(tenant_id)s::uuid
-    AND (%(user_id)s::uuid IS NULL OR u.user_id = %(user_id)s::uuid)
-    AND u.created_at <= %(before)s::timestamptz
-    AND (u.created_at < %(before)s::timestamptz OR u.request_id < %(request_id)s)
-    AND NOT EXISTS (
-        SELECT FROM model_usage AS e WHERE e.request_id = u.request_id AND e.attempt < u.attempt
-    )
-ORDER BY u.created_at DESC, u.request_id DESC
-LIMIT %(limit)s;
+ORDER BY first.created_at DESC, first.request_id DESC;
