@@ -48,7 +48,7 @@ class Timeouts(Struct, frozen=True, kw_only=True):
 HANG_UP_S = 2.0
 """An adapter that has been told has that long to come to an end."""
 RENEW_AFTER_S = 5.0
-RENEWED_AT_ONCE = 500
+RENEWED_AT_ONCE = 100
 
 
 class Reply:
@@ -113,9 +113,10 @@ class Gateway:
 
     async def renew_holds(self) -> None:
         """Say what is still under way; to be called well within the ledger's lease."""
-        progress = [attempt.progress() for attempt in self._open.values() if attempt.age_s > RENEW_AFTER_S]
-        for start in range(0, len(progress), RENEWED_AT_ONCE):
-            await self._ledger.renew(progress[start : start + RENEWED_AT_ONCE])
+        lasting = [attempt for attempt in self._open.values() if attempt.age_s > RENEW_AFTER_S]
+        for start in range(0, len(lasting), RENEWED_AT_ONCE):
+            some = lasting[start : start + RENEWED_AT_ONCE]
+            await self._ledger.renew([one.progress() for one in some if one.op_key in self._open])
 
     async def settle_all(self) -> None:
         """Wait for the records of answers that nobody reads any more."""

@@ -62,6 +62,8 @@ class LedgerBatcher:
         self._on_refused = on_refused
         self._waiting: deque[_Operation] = deque()
         self._parked: deque[_Operation] = deque()
+        self._told: dict[str, asyncio.Future[Grant | None]] = {}
+        """Outcomes that are on their way, by their `op_key`: while the store is away they are told again."""
         self._writer: asyncio.Task[None] | None = None
         self._look_again: asyncio.TimerHandle | None = None
         self._away_since: float | None = None
@@ -87,7 +89,11 @@ class LedgerBatcher:
 
         Once taken it is written even if nobody waits for it any more. Raises what the store has against it.
         """
-        await self._take(record, until=float("inf"))
+        told = self._told.get(record.op_key)
+        if told is None:
+            told = self._told[record.op_key] = asyncio.ensure_future(self._take(record, until=float("inf")))
+            told.add_done_callback(lambda done: self._forget(record.op_key, done))
+        await asyncio.shield(told)  # whoever told it first may leave
 
     async def renew(self, records: Sequence[UsageRecord]) -> None:
         await self._store.renew(records)
@@ -115,6 +121,11 @@ class LedgerBatcher:
         self._waiting.append(_Operation(what, done, until))
         self._start()
         return await done
+
+    def _forget(self, op_key: str, done: asyncio.Future[Grant | None]) -> None:
+        del self._told[op_key]
+        if not done.cancelled():
+            done.exception()  # asked for here so that a failure that nobody waits for is not reported as lost
 
     def _start(self) -> None:
         if self._writer is None:
