@@ -16,11 +16,13 @@ from deployments.management import management
 from deployments.process import CpuMeter, collect_garbage_rarely
 from deployments.settings import Args, Environment, available_models
 from models.catalog import Catalog
+from models.embedder import Embedder
 from models.errors import PolyvoxError
 from models.gateway import Gateway
 from models.identity import Authenticator, PostgresKeyStore, load_pepper
 from models.ledger.durable import DurableLedger
 from models.ledger.outbox import Outbox
+from models.open_calls import OpenCalls
 from models.store import Database
 
 RENEW_EVERY_S = 8.0
@@ -61,9 +63,18 @@ class GatewayDeployment:
             ledger=durable,
             timeouts=args.timeouts(),
         )
+        self._open_calls = OpenCalls(durable)
+        self._embedder = Embedder(
+            catalog=catalog,
+            available=self._gateway.available,
+            providers=self._provider_lanes,
+            calls=self._open_calls,
+            timeouts=args.timeouts(),
+        )
         self._housekeeping = Housekeeping(
             [
                 Job("the renewal of holds", RENEW_EVERY_S, self._gateway.renew_holds),
+                Job("the renewal of embeddings' holds", RENEW_EVERY_S, self._open_calls.renew),
                 Job("the outbox", TELL_EVERY_S, durable.tell_kept),
                 following(live, self._use),
             ]
@@ -83,8 +94,15 @@ class GatewayDeployment:
             keys,
             unready=self._unready,
             sandboxed=self._environment.sandboxed_hosts,
-            management=management(self._args, self._reports, pepper=pepper, forget_key=keys.forget),
+            management=management(
+                self._args,
+                self._reports,
+                pepper=pepper,
+                forget_key=keys.forget,
+                catalogue=lambda: self._gateway.catalog,
+            ),
             digest_key=hmac.digest(pepper, b"request digests", "sha256"),
+            embedder=self._embedder,
             on_start=self._housekeeping.start,
         )
         return self._api
@@ -92,6 +110,7 @@ class GatewayDeployment:
     def _use(self, catalog: Catalog) -> None:
         self._provider_lanes.use(catalog)
         self._gateway.catalog, self._gateway.available = catalog, available_models(catalog)
+        self._embedder.catalog, self._embedder.available = catalog, self._gateway.available
 
     async def _unready(self) -> dict[str, str]:
         lanes = [*self._providers.values(), self._router, self._context, self._ledger]
@@ -112,6 +131,7 @@ class GatewayDeployment:
     async def __del__(self) -> None:
         """Serve has ended the HTTP requests by now; their records may still be under way."""
         await self._gateway.settle_all()
+        await self._open_calls.settle_all()
         await self._housekeeping.stop()
         self._outbox.close()
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
+from deployments.catalogue import following, live_catalogue
 from deployments.housekeeping import Job
 from deployments.lane_deployment import LaneDeployment
 from deployments.settings import Args, Environment
@@ -11,11 +12,13 @@ from models.identity import load_pepper
 from models.ledger import Ask, PostgresLedgerStore, UsageRecord
 from models.ledger.batcher import LedgerBatcher
 from models.ledger.discount_store import PostgresDiscounts
+from models.reconcile import Reconciler, ReconciliationStore, ReportAccess, connect_sources
 from models.store import Database
 
 SWEEP_EVERY_S = 5.0
 ALERTS_EVERY_S = 2.0
 DISCOUNTS_EVERY_S = 60.0
+RECONCILE_EVERY_S = 3_600.0
 
 _ask = msgspec.msgpack.Decoder(Ask)
 _record = msgspec.msgpack.Decoder(UsageRecord)
@@ -47,8 +50,8 @@ class LedgerCalls:
 class CostLedgerDeployment(LaneDeployment):
     """Batches holds and charges into PostgreSQL, which alone holds the truth: any number of replicas may run.
 
-    Beside that it charges what holders that are gone left open, raises alerts and tells them, and keeps
-    volume discounts up to date.
+    Beside that it charges what holders that are gone left open, raises alerts and tells them, keeps
+    volume discounts up to date, and compares the ledger with the providers' reports.
     """
 
     def __init__(self, args: Args) -> None:
@@ -57,7 +60,15 @@ class CostLedgerDeployment(LaneDeployment):
         database = Database(url, max_size=2, application_name="polyvox-ledger")
         # Apart, so that no job keeps a batch waiting.
         aside = Database(url, max_size=2, application_name="polyvox-housekeeping")
+        live = live_catalogue(args, environment)
+        events = args.alerts.event_log(aside)
         scan = args.alerts.scan(aside)
+        self._reconciler = Reconciler(
+            ReconciliationStore(aside),
+            lambda: connect_sources(ReportAccess()),
+            catalog=lambda: live.current,
+            events=events,
+        )
         self._alerts = args.alerts.delivery(aside, pepper=load_pepper(environment.pepper_path))
         self._batcher = LedgerBatcher(PostgresLedgerStore(database), on_refused=scan.refused)
         calls = LedgerCalls(self._batcher)
@@ -68,6 +79,8 @@ class CostLedgerDeployment(LaneDeployment):
                 Job("the sweep of holds", SWEEP_EVERY_S, self._batcher.sweep),
                 Job("the scan for alerts", ALERTS_EVERY_S, scan.run_once),
                 Job("the delivery of alerts", ALERTS_EVERY_S, self._alerts.run_once),
+                Job("the reconciliation", RECONCILE_EVERY_S, self._reconciler.run_once),
+                following(live, lambda _: None, events=events),
                 Job("the volume discounts", DISCOUNTS_EVERY_S, PostgresDiscounts(aside).run_once),
             ],
         )
@@ -75,4 +88,5 @@ class CostLedgerDeployment(LaneDeployment):
     async def __del__(self) -> None:
         await super().__del__()
         await self._alerts.close()
+        await self._reconciler.close()
         await self._batcher.flush()

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from deployments.local.home import REPOSITORY, AlreadyRunning, Home
+from deployments.local.ledger_command import ledger
 from deployments.local.service import ServiceFailed
 
 _DETACHED_READY_WITHIN_S = 300
@@ -23,6 +24,7 @@ _LINES_SHOWN = 20
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 keys = typer.Typer(no_args_is_help=True, help="API keys.")
 app.add_typer(keys, name="keys")
+app.add_typer(ledger, name="ledger")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 

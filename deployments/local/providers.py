@@ -14,12 +14,32 @@ class _Provider:
     key_names: tuple[str, ...]
     base_url_name: str
     sandbox_path: str
+    reports: tuple[str, str]
+    """What gives access to its usage reports, and what that is in the sandbox: a path begins with `/`."""
 
 
 _PROVIDERS = (
-    _Provider("openai", ("OPENAI_API_KEY",), "OPENAI_BASE_URL", "/openai/v1"),
-    _Provider("anthropic", ("ANTHROPIC_API_KEY",), "ANTHROPIC_BASE_URL", "/anthropic"),
-    _Provider("google", ("GEMINI_API_KEY", "GOOGLE_API_KEY"), "GOOGLE_GEMINI_BASE_URL", "/google"),
+    _Provider(
+        "openai",
+        ("OPENAI_API_KEY",),
+        "OPENAI_BASE_URL",
+        "/openai/v1",
+        reports=("OPENAI_ADMIN_KEY", "sk-admin-sandbox"),
+    ),
+    _Provider(
+        "anthropic",
+        ("ANTHROPIC_API_KEY",),
+        "ANTHROPIC_BASE_URL",
+        "/anthropic",
+        reports=("ANTHROPIC_ADMIN_KEY", "sk-ant-admin-sandbox"),
+    ),
+    _Provider(
+        "google",
+        ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
+        "GOOGLE_GEMINI_BASE_URL",
+        "/google",
+        reports=("GOOGLE_BILLING_EXPORT_URL", "/sandbox/google/billing_export"),
+    ),
 )
 
 
@@ -39,4 +59,6 @@ def sandbox_environment(simulated: tuple[str, ...], sandbox_url: str) -> dict[st
         if provider.name in simulated:
             environment[provider.key_names[0]] = SIMULATED_KEY
             environment[provider.base_url_name] = f"{sandbox_url}{provider.sandbox_path}"
+            name, access = provider.reports
+            environment[name] = f"{sandbox_url}{access}" if access.startswith("/") else access
     return environment

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import uvloop
 
+from deployments.sandbox.distortion import Distortions
 from deployments.sandbox.meter import Meter
 from deployments.sandbox.server import Server
 from deployments.sandbox.service import Service
@@ -22,6 +23,7 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     bound = _bind(options.host, options.port, shared=options.workers > 1)
     host, port = bound.getsockname()[:2]
+    Distortions(options.meter).forget()
     children: list[int] = []
     for _ in range(options.workers - 1):
         # Before any thread or loop exists. Each worker listens, counts and keeps its state for itself.
@@ -45,7 +47,7 @@ async def _serve(bound: socket.socket, meter_file: Path | None, *, ready: str) -
     # Reference counts free what a call leaves; frequent collections would only walk held streams.
     gc.set_threshold(50_000, 50, 100)
     meter = Meter(meter_file)
-    server = Server(Service(meter))
+    server = Server(Service(meter, Distortions(meter_file)))
     await server.start(bound)
     if ready:
         print(ready, flush=True)

@@ -12,7 +12,7 @@ provider's 400. Without any of it a request is answered at once with about 35 to
 
 import functools
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -26,6 +26,8 @@ Seconds = Annotated[float, Meta(ge=0, le=600)]
 Tokens = Annotated[int, Meta(ge=0, le=100_000)]
 Calls = Annotated[int, Meta(ge=0, le=10_000)]
 Flag = Literal["0", "1"]
+
+T = TypeVar("T")
 
 KEYS_MAX = 10_000
 """Keys of `fail_times` that are remembered; the oldest goes first."""
@@ -85,6 +87,11 @@ def requested(text: str, header: str = "", state: str = "") -> Behaviour:
 @functools.lru_cache(maxsize=1024)
 def parse(pairs: str) -> Behaviour:
     """`key=value key=value`; a later pair wins."""
+    return read_pairs(pairs, Behaviour)
+
+
+def read_pairs(pairs: str, kind: type[T]) -> T:
+    """A directive as a struct; Rejected for an unknown key or a value out of bounds."""
     found: dict[str, str] = {}
     for pair in pairs.split():
         key, sep, value = pair.partition("=")
@@ -92,7 +99,7 @@ def parse(pairs: str) -> Behaviour:
             raise Rejected(f"sandbox directive: '{pair}' is not key=value")
         found[key] = value
     try:
-        return msgspec.convert(found, Behaviour, strict=False)
+        return msgspec.convert(found, kind, strict=False)
     except msgspec.ValidationError as error:
         raise Rejected(f"sandbox directive: {error}") from None
 

@@ -12,40 +12,16 @@ import threading
 import time
 from collections import deque
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
-from deployments.sandbox.exchange import Provider
+from deployments.sandbox.line import Endpoint, Line
+from deployments.sandbox.tally import Follower, Tally
 
-Endpoint = Literal["chat", "responses", "messages", "generate", "embeddings", "count_tokens", "models"]
-"""The last two are free and never in a line."""
+__all__ = ["Endpoint", "Line", "Meter"]
 
 GROUP_S = 0.01
 """Pause between two groups; with the write itself a line waits less than 20 ms."""
-
-
-class Line(msgspec.Struct, frozen=True, kw_only=True):
-    ts: float
-    provider: Provider
-    model: str
-    endpoint: Endpoint
-    request_id: str
-    stream: bool
-    status: int
-    """0 when no status was sent."""
-    input_tokens: int
-    cache_read_tokens: int
-    cache_write_tokens: int
-    cache_write_1h_tokens: int
-    output_tokens: int
-    reasoning_tokens: int
-    completed: bool
-    """The whole answer was sent."""
-    aborted: bool
-    """The connection ended before the answer did, by whichever side."""
-    client_request_id: str
-    idempotency: str
 
 
 class Meter:
@@ -58,9 +34,12 @@ class Meter:
         self._wake = threading.Event()
         self._closing = False
         self._thread: threading.Thread | None = None
+        self._tally = Tally()
+        self._follower: Follower | None = None
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+            self._follower = Follower(path)
             self._thread = threading.Thread(target=self._write_groups, args=(fd,), name="meter", daemon=True)
             self._thread.start()
 
@@ -69,6 +48,15 @@ class Meter:
         if self._thread is not None:
             self._lines.append(line)
             self._wake.set()
+        else:
+            self._tally.add(line)
+
+    def tally(self) -> Tally:
+        """What was billed so far; with a path, by every process that writes to it."""
+        if self._follower is None:
+            return self._tally
+        self._follower.catch_up()
+        return self._follower.tally
 
     def close(self) -> None:
         self._closing = True

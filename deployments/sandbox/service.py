@@ -1,6 +1,5 @@
 """From a request to what shall be sent for it: routes, keys, rules, behaviour, answer, bill."""
 
-import functools
 import hashlib
 import os
 import time
@@ -10,16 +9,26 @@ from dataclasses import dataclass
 
 import orjson
 
-from deployments.sandbox import anthropic, google, openai, responses
+from deployments.sandbox import (
+    anthropic_reports,
+    google,
+    google_billing,
+    openai_reports,
+)
 from deployments.sandbox.answers import compose
 from deployments.sandbox.behaviour import NORMAL, Behaviour, Failures, requested
 from deployments.sandbox.billing import Bill
-from deployments.sandbox.exchange import Dialect, Ids, Json, Prompt, Provider, Rejected, Request, Script, Wire
-from deployments.sandbox.meter import Endpoint, Meter
+from deployments.sandbox.distortion import Distortions
+from deployments.sandbox.exchange import Ids, Json, Prompt, Provider, Rejected, Request, Script, Wire
+from deployments.sandbox.meter import Meter
+from deployments.sandbox.reports import Reports
+from deployments.sandbox.routes import WIRES, Route, resolve
 from deployments.sandbox.tokens import count
 from models.chat import Usage
 
-WIRES: dict[Provider, Wire] = {"openai": openai, "anthropic": anthropic, "google": google}
+__all__ = ["Plan", "Service", "resolve"]
+
+_CHECK_ADMIN = {"openai": openai_reports.check_admin, "anthropic": anthropic_reports.check_admin}
 
 _FAILURES = {
     400: "The request was refused.",
@@ -37,40 +46,6 @@ _FAILURES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """An endpoint of a provider: exactly one of the three functions is set."""
-
-    provider: Provider
-    endpoint: Endpoint
-    generate: Dialect | None = None
-    embed: Callable[[Json, str], tuple[Json, str, list[str]]] | None = None
-    tell: Callable[[Json, str], Json] | None = None
-    streams: bool = False
-    """Streams whatever the body says."""
-
-
-_ROUTES = {
-    ("POST", "/v1/chat/completions"): Route("openai", "chat", generate=openai),
-    ("POST", "/v1/responses"): Route("openai", "responses", generate=responses),
-    ("POST", "/v1/embeddings"): Route("openai", "embeddings", embed=openai.embeddings),
-    ("POST", "/v1/messages"): Route("anthropic", "messages", generate=anthropic),
-    ("POST", "/v1/messages/count_tokens"): Route("anthropic", "count_tokens", tell=anthropic.count_tokens),
-}
-_METHODS = {
-    "generateContent": Route("google", "generate", generate=google),
-    "streamGenerateContent": Route("google", "generate", generate=google, streams=True),
-    "countTokens": Route("google", "count_tokens", tell=google.count_tokens),
-    "embedContent": Route("google", "embeddings", embed=google.embed),
-    "batchEmbedContents": Route("google", "embeddings", embed=google.embed_batch),
-}
-_LISTS: dict[Provider, Route] = {
-    "openai": Route("openai", "models", tell=openai.models),
-    "anthropic": Route("anthropic", "models", tell=anthropic.models),
-    "google": Route("google", "models", tell=google.models),
-}
-
-
 @dataclass(slots=True, kw_only=True)
 class Plan:
     """What the server does: after `delay_s`, send `body` or play `script`, or fail the connection."""
@@ -84,15 +59,25 @@ class Plan:
 
 
 class Service:
-    def __init__(self, meter: Meter) -> None:
+    def __init__(self, meter: Meter, distortions: Distortions | None = None) -> None:
         self.open_connections = 0
         self.open_streams = 0
         self._meter = meter
+        self._distortions = distortions or Distortions(None)
+        self._reports = Reports(meter, self._distortions)
         self._failures = Failures()
-        self._state: dict[Provider, str] = {}
+        self._state: dict[str, str] = {}
         self._counts: Counter[str] = Counter()
         self._run = os.urandom(4).hex()
         self._calls = 0
+        self._controls: dict[tuple[str, str], Callable[[Request], Json]] = {
+            ("GET", "/sandbox/stats"): lambda _: self._stats(),
+            ("GET", "/sandbox/state"): lambda _: self._state,
+            ("PUT", "/sandbox/state"): self._set_state,
+            ("GET", "/sandbox/reports"): lambda _: self._distortions.pairs(),
+            ("PUT", "/sandbox/reports"): self._set_reports,
+            ("GET", google_billing.PATH): lambda request: google_billing.export(request.query, self._reports),
+        }
 
     def plan(self, request: Request) -> Plan:
         """Never raises for what a client sends."""
@@ -151,6 +136,11 @@ class Service:
             plan.behaviour = self._behaviour(request, route, "")
             self._fail(plan)
             plan.body = orjson.dumps(route.tell(body, model))
+        elif route.report is not None:
+            _CHECK_ADMIN[route.provider](WIRES[route.provider].authenticated(request))
+            plan.behaviour = self._behaviour(request, route, "")
+            self._fail(plan)
+            plan.body = orjson.dumps(route.report(request.query, self._reports))
 
     def _generate(self, plan: Plan, request: Request, route: Route, prompt: Prompt, ids: Ids) -> None:
         assert route.generate is not None
@@ -195,27 +185,25 @@ class Service:
     def _own(self, request: Request) -> Plan:
         if request.path == "/healthz":
             return Plan(body=b'{"status":"ok","simulated":true}')
-        if request.path == "/sandbox/stats" and request.method == "GET":
-            return Plan(body=orjson.dumps(self._stats()))
-        if request.path == "/sandbox/state" and request.method == "GET":
-            return Plan(body=orjson.dumps(self._state))
-        if request.path == "/sandbox/state" and request.method == "PUT":
-            return self._set_state(request)
-        return Plan(status=404, body=b'{"error":"not found"}')
-
-    def _set_state(self, request: Request) -> Plan:
-        """`{"openai": "fail=503", "google": ""}`: for every call of the provider until it is set anew."""
+        own = self._controls.get((request.method, request.path))
+        if own is None:
+            return Plan(status=404, body=b'{"error":"not found"}')
         try:
-            given = _json(request)
-            if given.keys() - WIRES.keys():
-                raise Rejected(f"providers are: {', '.join(WIRES)}")
-            for pairs in given.values():
-                requested("", state=str(pairs))
+            return Plan(body=orjson.dumps(own(request)))
         except Rejected as error:
-            return Plan(status=400, body=orjson.dumps({"error": error.message}))
-        for provider, pairs in given.items():
-            self._state[provider] = str(pairs)  # type: ignore[index]  # keys() was checked
-        return Plan(body=orjson.dumps(self._state))
+            return Plan(status=error.status, body=orjson.dumps({"error": error.message}))
+
+    def _set_state(self, request: Request) -> Json:
+        """`{"openai": "fail=503", "google": ""}`: for every call of the provider until it is set anew."""
+        given = _by_provider(request)
+        for pairs in given.values():
+            requested("", state=pairs)
+        self._state |= given
+        return self._state
+
+    def _set_reports(self, request: Request) -> Json:
+        self._distortions.put(_by_provider(request))
+        return self._distortions.pairs()
 
     def _stats(self) -> Json:
         return {
@@ -225,41 +213,6 @@ class Service:
             "open_streams": self.open_streams,
             "answers": dict(sorted(self._counts.items())),
         }
-
-
-def resolve(request: Request) -> tuple[Route, str] | None:
-    """The route and the model that the path names. The provider's name may stand before any path."""
-    hint: Provider = "openai"
-    if b"x-goog-api-key" in request.headers:
-        hint = "google"
-    elif b"anthropic-version" in request.headers:
-        hint = "anthropic"
-    return _resolve(request.method, request.path, hint)
-
-
-@functools.lru_cache(maxsize=1024)
-def _resolve(method: str, path: str, hint: Provider) -> tuple[Route, str] | None:
-    prefix: Provider | None = next((name for name in WIRES if path.startswith(f"/{name}/")), None)
-    if prefix is not None:
-        path = path[len(prefix) + 1 :]
-    route = _ROUTES.get((method, path))
-    if route is None and path.startswith(("/v1/models", "/v1beta/models", "/v1alpha/models")):
-        return _model_route(method, path, prefix, hint)
-    if route is None or prefix not in (None, route.provider):
-        return None
-    return route, ""
-
-
-def _model_route(method: str, path: str, prefix: Provider | None, hint: Provider) -> tuple[Route, str] | None:
-    model, _, verb = path.partition("/models")[2].removeprefix("/").partition(":")
-    if verb:
-        route = _METHODS.get(verb) if method == "POST" and prefix in (None, "google") else None
-        return None if route is None else (route, model)
-    if method != "GET" or model:
-        return None
-    if prefix is None:
-        prefix = hint if path.startswith("/v1/") else "google"
-    return _LISTS[prefix], ""
 
 
 def _authenticate(request: Request, provider: Provider) -> None:
@@ -278,6 +231,13 @@ def _json(request: Request) -> Json:
     if not isinstance(body, dict):
         raise Rejected("The body of the request must be a JSON object.")
     return body
+
+
+def _by_provider(request: Request) -> dict[str, str]:
+    given = _json(request)
+    if given.keys() - WIRES.keys():
+        raise Rejected(f"providers are: {', '.join(WIRES)}")
+    return {provider: str(pairs) for provider, pairs in given.items()}
 
 
 def _seed(prompt: Prompt) -> int:

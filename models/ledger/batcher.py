@@ -54,9 +54,7 @@ class _Operation:
 class LedgerBatcher:
     """One transaction at a time; nobody waits for a timer, except for money that others hold."""
 
-    def __init__(
-        self, store: LedgerStore, *, on_refused: Callable[[str], None] = lambda _: None
-    ) -> None:
+    def __init__(self, store: LedgerStore, *, on_refused: Callable[[str], None] = lambda _: None) -> None:
         """`on_refused` is told which budget has turned a call down for good."""
         self._store = store
         self._on_refused = on_refused

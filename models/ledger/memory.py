@@ -107,7 +107,7 @@ class InMemoryLedgerStore:
         else:
             self._close(hold, record)
         known = self.usage.get(record.op_key)
-        if known is None or (known.status == "expired" and record.status != "expired"):
+        if known is None or _gives_way(known, record):
             self.usage[record.op_key] = record
 
     def _close(self, hold: Hold, record: UsageRecord) -> None:
@@ -147,6 +147,13 @@ class InMemoryLedgerStore:
         sides = {f"key:{record.key_id or ''}": paid, "overrun": overrun, "discount": discount}
         sides[f"provider:{record.provider}"] = -(paid + overrun + discount)
         self.transfers[key] = Transfer(key, kind, abs(paid + overrun), {k: v for k, v in sides.items() if v})
+
+
+def _gives_way(known: UsageRecord, told: UsageRecord) -> bool:
+    """A guess to what is known, and what was taken for not sent to what it cost."""
+    if known.status == "expired":
+        return told.status != "expired"
+    return known.status != "completed" and known.cost_pico == 0 and told.cost_pico > 0
 
 
 def _refused(ask: Ask, budgets: Sequence[Budget]) -> Grant:

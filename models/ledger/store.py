@@ -50,6 +50,8 @@ class PostgresLedgerStore:
         self._lease_s = lease_s
 
     async def apply(self, records: Sequence[UsageRecord], asks: Sequence[Ask]) -> list[Grant]:
+        # In one order, so that batches with rows in common wait for each other instead of deadlocking.
+        records = sorted(records, key=_name)
         values = {
             "records": _json(records) if records else None,
             "asks": _json(asks) if asks else None,
@@ -87,6 +89,10 @@ class PostgresLedgerStore:
             raise Internal(
                 f"PostgreSQL refuses an operation of the ledger ({type(error).__name__})"
             ) from error
+
+
+def _name(record: UsageRecord) -> tuple[str, str]:
+    return record.tenant_id, record.op_key
 
 
 def _json(rows: Sequence[UsageRecord] | Sequence[Ask]) -> str:

@@ -54,11 +54,20 @@ class Database:
         self._deadline_s = statement_timeout_s + _GRACE_S
 
     async def run(self, operation: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-        """`operation` on a connection of the pool.
+        """`operation` on a connection of the pool. A cancellation is never lost on the way: below Python 3.12
+        the pool's waits swallow one that comes as they end.
 
         It runs a second time if the server had closed the connection (which is noticed on use), so it must be
         idempotent.
         """
+        task = asyncio.current_task()
+        before = task.cancelling() if task is not None else 0
+        result = await self._run(operation)
+        if task is not None and task.cancelling() > before:
+            raise asyncio.CancelledError
+        return result
+
+    async def _run(self, operation: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         try:
             await self._pool.open()
             for retry in (True, False):

@@ -4,10 +4,12 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from stat import S_IMODE
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 
+from deployments.local import access
+from deployments.local.home import Home
 from models.errors import Unauthenticated
 from models.identity import (
     ADMIN,
@@ -202,3 +204,45 @@ async def test_an_admin_file_that_opens_nothing_is_replaced(
     again = await ring.ensure_admin(path)
     assert again != key_id
     assert ADMIN in (await Authenticator(store, PEPPER).authenticate(path.read_text().strip())).roles
+
+
+async def test_keys_are_made_listed_and_revoked_from_the_command_line(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POLYVOX_DATABASE_URL", url)
+    home = Home.open(tmp_path)
+    plain: dict[str, Any] = {
+        "team": None,
+        "budget_usd": None,
+        "expires_days": None,
+        "name": "",
+        "admin": False,
+    }
+    bare = await access.create(home, user="bob", **plain)
+    made = await access.create(
+        home, user="ann", **{**plain, "team": "search", "budget_usd": "2.50", "expires_days": 7}
+    )
+    assert (bare["team"], bare["budget_usd"], bare["expires_at"]) == (None, None, None)
+    assert (made["user"], made["team"], made["budget_usd"]) == ("ann", "search", "2.5")
+    lives = datetime.fromisoformat(made["expires_at"]) - datetime.now(UTC)
+    assert timedelta(days=6, hours=23) < lives <= timedelta(days=7)
+    assert made.pop("key").startswith(f"pvx_{made['id']}_")
+    assert await access.listing(home, user="ann") == [made]
+    assert await access.revoke(home, made["id"])
+    assert not await access.revoke(home, "nosuchkey")
+    (revoked,) = await access.listing(home, user="ann")
+    assert revoked["revoked_at"] is not None
+
+
+@pytest.mark.parametrize("budget", ["much", "-1", "NaN", "Infinity", "0.0000000000001"])
+async def test_a_budget_that_is_no_amount_makes_no_key(tmp_path: Path, budget: str) -> None:
+    with pytest.raises(ValueError, match=r"USD|negative"):
+        await access.create(
+            Home.open(tmp_path),
+            user="ann",
+            team=None,
+            budget_usd=budget,
+            expires_days=None,
+            name="",
+            admin=False,
+        )

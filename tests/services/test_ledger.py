@@ -262,6 +262,9 @@ async def test_a_call_charged_after_its_release_is_not_lost(books: Books) -> Non
     await books.store.apply([record(status="cancelled", cost_pico=0)], [])
     await books.store.apply([record(cost_pico=300)], [])
     assert await books.entries() == {"overrun": 300, "provider:openai": -300}
+    kept = await books.usage("req_1/0")
+    assert kept is not None
+    assert kept.cost_pico == 300
 
 
 async def test_a_call_that_was_never_reserved_is_charged_all_the_same(books: Books) -> None:

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import Depends, Request
+from fastapi.security import HTTPBearer
 
 from models.errors import PermissionDenied, Unauthenticated
 from models.identity import ADMIN, Principal
@@ -12,7 +13,11 @@ PRINCIPAL = "polyvox.principal"
 """Key of the scope under which the outer application says who calls."""
 
 
-def _caller(request: Request) -> Principal:
+_DESCRIBED = HTTPBearer(scheme_name="API key", auto_error=False)
+"""For the description of the surface only: the key has been checked by the outer application."""
+
+
+def _caller(request: Request, _: Annotated[object, Depends(_DESCRIBED)]) -> Principal:
     principal = request.scope.get(PRINCIPAL)
     if not isinstance(principal, Principal):
         raise Unauthenticated("nobody has been authenticated")

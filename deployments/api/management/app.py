@@ -20,6 +20,9 @@ log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 1024 * 1024
 
+_NO_STORE = (b"cache-control", b"no-store")
+"""What is told is for one caller, and may be a key."""
+
 
 def create_management(routers: Sequence[APIRouter]) -> FastAPI:
     """An ASGI application that never raises; its `scope` has to say who calls (see `access`)."""
@@ -55,7 +58,7 @@ class _Edge:
 
         async def send_named(message: Message) -> None:
             if message["type"] == "http.response.start":
-                await exchange.start(message["status"], message["headers"])
+                await exchange.start(message["status"], (*message["headers"], _NO_STORE))
             else:
                 await send(message)
 

@@ -37,6 +37,7 @@ DECLARE
     discount_before numeric := 0;
     difference numeric;
     adjusted bigint;
+    counted bigint[];
 BEGIN
     SELECT * INTO reserved FROM transfers AS t
     WHERE t.tenant_id = told.tenant_id AND t.op_key = op_key(told.request_id, told.attempt);
@@ -54,12 +55,21 @@ BEGIN
     IF difference = 0 AND told.discount_pico = discount_before THEN
         RETURN;
     END IF;
+    -- Of budgets made while the call was under way, and of those made since, which took the guess for spent.
+    SELECT coalesce(earlier.account_ids, reserved.account_ids, '{}') || coalesce(array_agg(a.id), '{}')
+    INTO counted
+    FROM budgets_of(
+        told.tenant_id, told.team_id::text, told.user_id::text, told.key_id, told.conversation_id
+    ) AS b
+    JOIN accounts AS a
+        ON a.budget_id = b.id AND a.window_start = window_start(b.period, b.rolling_hours, told.created_at)
+    WHERE earlier.kind = 'expire' AND b.created_at > earlier.at;
     INSERT INTO transfers (
         tenant_id, op_key, kind, pending_id, amount_pico, posted_pico, account_ids, price_snapshot, estimated
     )
     VALUES (
         told.tenant_id, op_key(told.request_id, told.attempt) || ':adjust', 'adjust', reserved.id,
-        abs(difference), least(difference, 0), coalesce(reserved.account_ids, '{}'),
+        abs(difference), least(difference, 0), counted,
         told.price_snapshot, told.estimated
     )
     ON CONFLICT DO NOTHING
@@ -74,8 +84,10 @@ BEGIN
     PERFORM ledger_entry(
         adjusted, 'provider:' || told.provider, -(difference + told.discount_pico - discount_before)
     );
-    UPDATE accounts SET posted_pico = posted_pico + least(difference, 0)
-    WHERE id = ANY (reserved.account_ids) AND difference < 0;
+    IF difference < 0 THEN
+        PERFORM FROM accounts WHERE id = ANY (counted) ORDER BY id FOR UPDATE;
+        UPDATE accounts SET posted_pico = posted_pico + difference WHERE id = ANY (counted);
+    END IF;
 END;
 $$;
 
@@ -179,7 +191,10 @@ BEGIN
                 response_time_ms = excluded.response_time_ms,
                 first_token_ms = excluded.first_token_ms,
                 error_code = excluded.error_code
-            WHERE u.status = 'expired' AND excluded.status <> 'expired'
+            WHERE
+                u.status = 'expired' AND excluded.status <> 'expired'
+                -- Nor does what was taken for not sent stand against what it cost.
+                OR u.status IN ('failed', 'cancelled') AND u.cost_pico = 0 AND excluded.cost_pico > 0
         ),
         moved AS (
             SELECT account_id, sum(c.amount_pico) AS amount, sum(least(c.cost_pico, c.amount_pico)) AS cost
@@ -205,6 +220,11 @@ BEGIN
             AS a (tenant_id uuid, team_id text, user_id text, key_id text, conversation_id text),
             budgets_of(a.tenant_id, a.team_id, a.user_id, a.key_id, a.conversation_id) AS b;
         IF budget_ids IS NOT NULL THEN
+            -- Where a rolling period steps on, one batch may be in its new bucket and another in the old.
+            PERFORM FROM budgets AS b
+            WHERE b.id = ANY (budget_ids) AND b.period = 'rolling'
+            ORDER BY b.id
+            FOR NO KEY UPDATE;
             INSERT INTO accounts (budget_id, window_start, limit_pico)
             SELECT b.id, window_start(b.period, b.rolling_hours, now()), CASE WHEN b.hard THEN b.limit_pico END
             FROM budgets AS b
@@ -316,5 +336,33 @@ BEGIN
         granted_pico := amount;
         RETURN NEXT;
     END LOOP;
+END;
+$$;
+
+-- Calls that are still under way, and what they have cost so far, as usage records.
+CREATE FUNCTION ledger_renew(records json, lease interval) RETURNS void
+LANGUAGE plpgsql
+SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET plan_cache_mode = force_generic_plan
+AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(7240116302);
+    WITH told AS (
+        SELECT
+            (value ->> 'tenant_id')::uuid AS tenant_id,
+            op_key(value ->> 'request_id', (value ->> 'attempt')::integer) AS op_key,
+            value AS record
+        FROM json_array_elements(records)
+    ),
+    found AS (
+        SELECT h.tenant_id, h.op_key, t.record
+        FROM told AS t
+        JOIN holds AS h ON h.tenant_id = t.tenant_id AND h.op_key = t.op_key
+        ORDER BY h.tenant_id, h.op_key
+        FOR UPDATE OF h
+    )
+    UPDATE holds AS h
+    SET lease_until = clock_timestamp() + lease, record = f.record
+    FROM found AS f
+    WHERE h.tenant_id = f.tenant_id AND h.op_key = f.op_key;
 END;
 $$;

@@ -14,9 +14,12 @@ SELECT coalesce(max(id), 0), clock_timestamp() - interval '1 hour' FROM transfer
 -- What the owner has spent in each window that counts, by calls that began in a span of time. A batch that waits for
 -- the lock may be of the window before, if that has just ended: it counts, too.
 SELECT
-    window_start(%(period)s, %(rolling_hours)s::integer, least(u.created_at, clock_timestamp())) AS start,
+    window_start(%(period)s, %(rolling_hours)s::integer, least(u.created_at, c.at)) AS start,
     sum(u.cost_pico)::text AS pico
-FROM (SELECT counts_from(%(period)s, %(rolling_hours)s::integer, clock_timestamp() - interval '1 minute')) AS c (since)
+FROM (
+    SELECT at, counts_from(%(period)s, %(rolling_hours)s::integer, at - interval '1 minute') AS since
+    FROM (SELECT clock_timestamp() AS at) AS now
+) AS c
 CROSS JOIN LATERAL (
     SELECT cost_pico, created_at FROM model_usage
     WHERE tenant_id = %(of_tenant)s::uuid AND created_at >= c.since
@@ -46,10 +49,11 @@ SELECT EXISTS (
 );
 
 -- name: add
-INSERT INTO budgets (id, tenant_id, scope, owner, period, rolling_hours, limit_pico, hard, name)
+-- Made after all that is in the journal by now, and before all that is not.
+INSERT INTO budgets (id, tenant_id, scope, owner, period, rolling_hours, limit_pico, hard, name, created_at)
 VALUES (
     %(id)s::uuid, %(tenant_id)s::uuid, %(scope)s, %(owner)s, %(period)s, %(rolling_hours)s, %(limit_pico)s::numeric,
-    %(hard)s, %(name)s
+    %(hard)s, %(name)s, clock_timestamp()
 )
 ON CONFLICT (id) DO NOTHING
 RETURNING id;

@@ -59,27 +59,40 @@ top AS (
     ORDER BY sum(spend_pico) DESC, 1, 2, 3, 4, 5, 6, 7, 8, 9
     LIMIT %(groups)s
 )
-SELECT
-    c.bucket, t.named IS NULL AS other,
-    t.model, t.provider, t.user_, t.team, t.key_, t.task, t.conversation, t.status, t.endpoint,
-    (SELECT name FROM users WHERE tenant_id = %(tenant_id)s::uuid AND id = nullif(t.user_, '')::uuid) AS user_name,
-    (SELECT name FROM teams WHERE tenant_id = %(tenant_id)s::uuid AND id = nullif(t.team, '')::uuid) AS team_name,
-    (SELECT name FROM api_keys WHERE id = t.key_) AS key_name,
-    sum(c.calls), sum(c.requests), sum(c.errors), sum(c.cancelled), sum(c.estimated_calls),
-    sum(c.input_tokens), sum(c.cache_read_tokens), sum(c.cache_write_5m_tokens), sum(c.cache_write_1h_tokens),
-    sum(c.output_tokens), sum(c.reasoning_tokens),
-    sum(c.spend_pico) AS spend_pico, sum(c.discount_pico), sum(c.saved_pico), sum(c.estimated_pico)
-FROM cells AS c
-LEFT JOIN top AS t USING (model, provider, user_, team, key_, task, conversation, status, endpoint)
-GROUP BY
-    c.bucket, t.named, t.model, t.provider, t.user_, t.team, t.key_, t.task, t.conversation, t.status, t.endpoint
-ORDER BY c.bucket, other, spend_pico DESC, 3, 4, 5, 6, 7, 8, 9, 10, 11;
+SELECT row_to_json(r)::text
+FROM (
+    SELECT
+        c.bucket, t.named IS NULL AS other,
+        t.model, t.provider, t.user_ AS user, t.team, t.key_ AS key, t.task, t.conversation, t.status, t.endpoint,
+        (SELECT name FROM users WHERE tenant_id = %(tenant_id)s::uuid AND id = nullif(t.user_, '')::uuid) AS user_name,
+        (SELECT name FROM teams WHERE tenant_id = %(tenant_id)s::uuid AND id = nullif(t.team, '')::uuid) AS team_name,
+        (SELECT name FROM api_keys WHERE id = t.key_) AS key_name,
+        sum(c.calls) AS calls,
+        sum(c.requests) AS requests,
+        sum(c.errors) AS errors,
+        sum(c.cancelled) AS cancelled,
+        sum(c.estimated_calls) AS estimated_calls,
+        sum(c.input_tokens) AS input_tokens,
+        sum(c.cache_read_tokens) AS cache_read_tokens,
+        sum(c.cache_write_5m_tokens) AS cache_write_5m_tokens,
+        sum(c.cache_write_1h_tokens) AS cache_write_1h_tokens,
+        sum(c.output_tokens) AS output_tokens,
+        sum(c.reasoning_tokens) AS reasoning_tokens,
+        sum(c.spend_pico) AS spend_pico,
+        sum(c.discount_pico) AS discount_pico,
+        sum(c.saved_pico) AS saved_pico,
+        sum(c.estimated_pico) AS estimated_pico
+    FROM cells AS c
+    LEFT JOIN top AS t USING (model, provider, user_, team, key_, task, conversation, status, endpoint)
+    GROUP BY
+        c.bucket, t.named,
+        t.model, t.provider, t.user_, t.team, t.key_, t.task, t.conversation, t.status, t.endpoint
+) AS r;
 
 -- name: daily_spend
 SELECT
-    d.day,
     (
-        SELECT sum(u.cost_pico)
+        SELECT coalesce(sum(u.cost_pico), 0)
         FROM model_usage AS u
         WHERE
             u.tenant_id = %(tenant_id)s::uuid AND u.created_at >= d.starts AND u.created_at < d.ends
@@ -92,7 +105,7 @@ SELECT
             AND (%(conversations)s::text[] IS NULL OR u.conversation_id = ANY (%(conversations)s::text[]))
             AND (%(statuses)s::text[] IS NULL OR u.status = ANY (%(statuses)s::text[]))
             AND (%(endpoints)s::text[] IS NULL OR u.endpoint = ANY (%(endpoints)s::text[]))
-    ) AS spend_pico
+    )::text
 FROM unnest(%(starts)s::timestamptz[], %(ends)s::timestamptz[]) WITH ORDINALITY AS d (starts, ends, day)
 ORDER BY d.day;
 
@@ -137,14 +150,21 @@ WITH cells AS MATERIALIZED (
         GROUP BY 1, 2, 3, 4, 5, 6
     ) AS c
 )
-SELECT
-    model_id, service_tier, size, simple, background OR NOT watched AS unattended,
-    sum(calls), sum(list_pico),
-    sum(input_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens), sum(cache_write_1h_tokens),
-    sum(output_tokens), sum(reasoning_tokens)
-FROM (SELECT *, bool_or(streamed) OVER (PARTITION BY key_id) AS watched FROM cells) AS c
-GROUP BY 1, 2, 3, 4, 5
-ORDER BY 1, 2, 3, 4, 5;
+SELECT row_to_json(r)::text
+FROM (
+    SELECT
+        model_id, service_tier, size, simple, background OR NOT watched AS unattended,
+        sum(calls) AS calls,
+        sum(list_pico) AS list_pico,
+        sum(input_tokens) AS input_tokens,
+        sum(cache_read_tokens) AS cache_read_tokens,
+        sum(cache_write_5m_tokens) AS cache_write_5m_tokens,
+        sum(cache_write_1h_tokens) AS cache_write_1h_tokens,
+        sum(output_tokens) AS output_tokens,
+        sum(reasoning_tokens) AS reasoning_tokens
+    FROM (SELECT *, bool_or(streamed) OVER (PARTITION BY key_id) AS watched FROM cells) AS c
+    GROUP BY 1, 2, 3, 4, 5
+) AS r;
 
 -- name: turns
 -- What a conversation's turns have in common with the turn before, as far as sizes tell: the shorter of the two
@@ -174,19 +194,21 @@ WITH turns AS (
     ) AS long_enough
     WINDOW turn AS (PARTITION BY user_id, conversation_id, model_id ORDER BY created_at, request_id, attempt)
 )
-SELECT
-    model_id, service_tier,
-    width_bucket(total_input - 1, %(edges)s::bigint[]) AS size,
-    count(*) FILTER (WHERE seen IS NOT NULL) AS followups,
-    coalesce(sum(total_input) FILTER (WHERE seen IS NOT NULL), 0) AS followup_input,
-    coalesce(sum(cache_read_tokens) FILTER (WHERE seen IS NOT NULL), 0) AS read,
-    coalesce(sum(least(greatest(seen - cache_read_tokens, 0), input_tokens)), 0) AS missed,
-    coalesce(
-        sum(least(greatest(wanted - greatest(seen, cache_read_tokens) - written, 0), input_tokens)), 0
-    ) AS unwritten
-FROM turns
-GROUP BY 1, 2, 3
-ORDER BY 1, 2, 3;
+SELECT row_to_json(r)::text
+FROM (
+    SELECT
+        model_id, service_tier,
+        width_bucket(total_input - 1, %(edges)s::bigint[]) AS size,
+        count(*) FILTER (WHERE seen IS NOT NULL) AS followups,
+        coalesce(sum(total_input) FILTER (WHERE seen IS NOT NULL), 0) AS total_input,
+        coalesce(sum(cache_read_tokens) FILTER (WHERE seen IS NOT NULL), 0) AS read,
+        coalesce(sum(least(greatest(seen - cache_read_tokens, 0), input_tokens)), 0) AS missed,
+        coalesce(
+            sum(least(greatest(wanted - greatest(seen, cache_read_tokens) - written, 0), input_tokens)), 0
+        ) AS unwritten
+    FROM turns
+    GROUP BY 1, 2, 3
+) AS r;
 
 -- name: repeats
 -- The same request of the same user more than once within a day; the dearest call of each is the one that is kept.
@@ -209,50 +231,69 @@ WITH repeated AS (
         HAVING count(*) > 1
     ) AS r
 )
-SELECT
-    model_id, count(*), sum(calls), sum(spend_pico), sum(avoidable_pico),
-    (array_agg(example ORDER BY avoidable_pico DESC, example))[1:3]
-FROM repeated
-GROUP BY 1
-ORDER BY 1;
+SELECT row_to_json(r)::text
+FROM (
+    SELECT
+        model_id,
+        count(*) AS prompts,
+        sum(calls) AS calls,
+        sum(spend_pico) AS spend_pico,
+        sum(avoidable_pico) AS avoidable_pico,
+        (array_agg(example ORDER BY avoidable_pico DESC, example))[1:3] AS examples
+    FROM repeated
+    GROUP BY model_id
+) AS r;
 
 -- name: outcomes
-SELECT
-    status, model_id, coalesce(error_code, ''), count(*), sum(cost_pico),
-    coalesce(sum(cost_pico) FILTER (WHERE estimated), 0)
-FROM model_usage
-WHERE
-    tenant_id = %(tenant_id)s::uuid AND created_at >= %(start)s AND created_at < %(end)s
-    AND (%(user_id)s::uuid IS NULL OR user_id = %(user_id)s::uuid)
-GROUP BY 1, 2, 3
-ORDER BY 1, 2, 3;
+SELECT row_to_json(r)::text
+FROM (
+    SELECT
+        status, model_id,
+        coalesce(error_code, '') AS error_code,
+        count(*) AS calls,
+        sum(cost_pico) AS spend_pico,
+        coalesce(sum(cost_pico) FILTER (WHERE estimated), 0) AS estimated_pico
+    FROM model_usage
+    WHERE
+        tenant_id = %(tenant_id)s::uuid AND created_at >= %(start)s AND created_at < %(end)s
+        AND (%(user_id)s::uuid IS NULL OR user_id = %(user_id)s::uuid)
+    GROUP BY status, model_id, coalesce(error_code, '')
+) AS r;
 
 -- name: charges
-SELECT
-    request_id, attempt, user_id::text, conversation_id, model_id,
-    input_tokens + cache_read_tokens + cache_write_5m_tokens + cache_write_1h_tokens + output_tokens,
-    cost_pico, estimated, created_at
-FROM model_usage
-WHERE
-    request_id = %(request_id)s AND tenant_id = %(tenant_id)s::uuid
-    AND (%(user_id)s::uuid IS NULL OR user_id = %(user_id)s::uuid)
-ORDER BY attempt;
+SELECT row_to_json(r)::text
+FROM (
+    SELECT
+        request_id, attempt, user_id, conversation_id, model_id,
+        input_tokens + cache_read_tokens + cache_write_5m_tokens + cache_write_1h_tokens + output_tokens
+            AS tokens_used,
+        cost_pico, estimated, created_at AS timestamp
+    FROM model_usage
+    WHERE
+        request_id = %(request_id)s AND tenant_id = %(tenant_id)s::uuid
+        AND (%(user_id)s::uuid IS NULL OR user_id = %(user_id)s::uuid)
+) AS r
+ORDER BY r.attempt;
 
 -- name: output_lengths
 -- Of the newest calls only, so that a long history costs no more than a short one.
-SELECT
-    model_id, count(*),
-    percentile_disc(0.1) WITHIN GROUP (ORDER BY output_tokens),
-    round(avg(output_tokens))::bigint,
-    percentile_disc(0.9) WITHIN GROUP (ORDER BY output_tokens)
+SELECT row_to_json(r)::text
 FROM (
-    SELECT model_id, output_tokens
-    FROM model_usage
-    WHERE
-        tenant_id = %(tenant_id)s::uuid AND created_at >= %(since)s
-        AND (%(user_id)s::uuid IS NULL OR user_id = %(user_id)s::uuid)
-        AND status = 'completed' AND output_tokens > 0
-    ORDER BY created_at DESC
-    LIMIT %(newest)s
-) AS newest
-GROUP BY 1;
+    SELECT
+        model_id,
+        count(*) AS calls,
+        percentile_disc(0.1) WITHIN GROUP (ORDER BY output_tokens) AS p10,
+        round(avg(output_tokens))::bigint AS mean,
+        percentile_disc(0.9) WITHIN GROUP (ORDER BY output_tokens) AS p90
+    FROM (
+        SELECT model_id, output_tokens
+        FROM model_usage
+        WHERE
+            tenant_id = %(tenant_id)s::uuid AND created_at >= %(since)s
+            AND (%(user_id)s::uuid IS NULL OR user_id = %(user_id)s::uuid)
+            AND status = 'completed' AND output_tokens > 0
+        ORDER BY created_at DESC
+        LIMIT %(newest)s
+    ) AS newest
+    GROUP BY model_id
+) AS r;

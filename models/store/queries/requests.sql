@@ -40,8 +40,8 @@ FROM (
         AND (%(user_id)s::uuid IS NULL OR u.user_id = %(user_id)s::uuid)
         AND u.created_at <= %(before)s::timestamptz
         AND (u.created_at < %(before)s::timestamptz OR u.request_id < %(request_id)s)
-        -- Not NOT EXISTS, which would be hashed: all of the table.
-        AND u.attempt = (SELECT min(e.attempt) FROM model_usage AS e WHERE e.request_id = u.request_id)
+        -- Said so that the planner neither hashes all of the table nor takes it for a rare thing and sorts all.
+        AND coalesce((SELECT min(e.attempt) FROM model_usage AS e WHERE e.request_id = u.request_id) = u.attempt, false)
     ORDER BY u.created_at DESC, u.request_id DESC
     LIMIT %(limit)s
 ) AS first

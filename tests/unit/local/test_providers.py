@@ -26,9 +26,30 @@ def test_who_is_simulated(environ: dict[str, str], simulated: tuple[str, ...]) -
 @pytest.mark.parametrize(
     ("provider", "environment"),
     [
-        ("openai", {"OPENAI_API_KEY": "sandbox", "OPENAI_BASE_URL": f"{SANDBOX}/openai/v1"}),
-        ("anthropic", {"ANTHROPIC_API_KEY": "sandbox", "ANTHROPIC_BASE_URL": f"{SANDBOX}/anthropic"}),
-        ("google", {"GEMINI_API_KEY": "sandbox", "GOOGLE_GEMINI_BASE_URL": f"{SANDBOX}/google"}),
+        (
+            "openai",
+            {
+                "OPENAI_API_KEY": "sandbox",
+                "OPENAI_BASE_URL": f"{SANDBOX}/openai/v1",
+                "OPENAI_ADMIN_KEY": "sk-admin-sandbox",
+            },
+        ),
+        (
+            "anthropic",
+            {
+                "ANTHROPIC_API_KEY": "sandbox",
+                "ANTHROPIC_BASE_URL": f"{SANDBOX}/anthropic",
+                "ANTHROPIC_ADMIN_KEY": "sk-ant-admin-sandbox",
+            },
+        ),
+        (
+            "google",
+            {
+                "GEMINI_API_KEY": "sandbox",
+                "GOOGLE_GEMINI_BASE_URL": f"{SANDBOX}/google",
+                "GOOGLE_BILLING_EXPORT_URL": f"{SANDBOX}/sandbox/google/billing_export",
+            },
+        ),
     ],
 )
 def test_the_sdk_of_a_simulated_provider_talks_to_the_sandbox(

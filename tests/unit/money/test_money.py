@@ -48,3 +48,8 @@ def test_amounts_are_written_as_plain_digits(amount: int, text: str) -> None:
 @given(st.integers(min_value=-(10**27), max_value=10**27))
 def test_there_and_back(amount: int) -> None:
     assert pico(usd(amount)) == pico(usd_text(amount)) == amount
+
+
+def test_large_sums_keep_every_digit() -> None:
+    assert usd_text(10**30 + 1) == "1000000000000000000.000000000001"
+    assert pico(usd_text(10**30 + 1)) == 10**30 + 1
