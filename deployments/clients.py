@@ -1,6 +1,7 @@
 """The gateway's ports, met by lanes: the only place that knows what each lane method carries."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import aclosing
 from typing import Self
 
 import msgspec
@@ -8,13 +9,15 @@ import msgspec
 from deployments.lane.client import Lane, LaneStream
 from models.catalog import Catalog, Mode
 from models.chat import ChatRequest, Chunk
-from models.errors import InvalidRequest
+from models.embedding import EmbeddingCall, EmbeddingResponse
+from models.errors import InvalidRequest, ReplicaLost
 from models.ledger import Ask, UsageRecord
 from models.providers.call import ProviderCall
 from models.routing import Plan
 
 _encode = msgspec.msgpack.Encoder().encode
 _chunks = msgspec.msgpack.Decoder(list[Chunk])
+_embeddings = msgspec.msgpack.Decoder(EmbeddingResponse)
 _amount = msgspec.msgpack.Decoder(int)
 _plan = msgspec.msgpack.Decoder(Plan)
 _request = msgspec.msgpack.Decoder(ChatRequest)
@@ -24,7 +27,7 @@ _GRACE_S = 5.0
 
 
 class ProviderLanes:
-    """`Providers`: one lane per protocol, found by the host's."""
+    """`Providers` and `EmbeddingProviders`: one lane per protocol, found by the host's."""
 
     def __init__(self, catalog: Catalog, lanes: Mapping[str, Lane]) -> None:
         self._lanes = lanes
@@ -36,6 +39,17 @@ class ProviderLanes:
     def stream(self, call: ProviderCall) -> "LaneChunks":
         payload, timeout_s = _packed(call), call.total_timeout_s + _GRACE_S
         return LaneChunks(self._by_host[call.host].stream("stream", payload, timeout_s=timeout_s))
+
+    async def embed(self, call: EmbeddingCall) -> EmbeddingResponse:
+        lane, timeout_s = self._by_host[call.host], call.total_timeout_s + _GRACE_S
+        parts: list[EmbeddingResponse] = []
+        async with aclosing(lane.stream("embed", _packed(call), timeout_s=timeout_s)) as batches:
+            async for batch in batches:
+                parts += map(_embeddings.decode, batch)
+        if not parts:
+            raise ReplicaLost(f"{lane.name} gave no answer")
+        vectors = tuple(vector for part in parts for vector in part.vectors)
+        return EmbeddingResponse(vectors=vectors, usage=parts[0].usage)
 
 
 class LaneChunks:
@@ -57,7 +71,7 @@ class LaneChunks:
         return chunks
 
 
-def _packed(call: ProviderCall) -> bytes:
+def _packed(call: ProviderCall | EmbeddingCall) -> bytes:
     try:
         return _encode(call)
     except OverflowError:

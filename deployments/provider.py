@@ -5,6 +5,7 @@ import threading
 from collections.abc import AsyncGenerator, AsyncIterator
 
 import msgspec
+from msgspec.structs import replace
 from pydantic import SecretStr
 
 from deployments.catalogue import following, live_catalogue
@@ -13,6 +14,7 @@ from deployments.settings import Args, Environment, key_of
 from models.catalog import Catalog
 from models.catalog.model import Protocol
 from models.chat import Chunk, Completed
+from models.embedding import EmbeddingCall
 from models.errors import ProviderAuthFailed
 from models.providers import clients
 from models.providers.adapter import ProviderAdapter
@@ -28,7 +30,11 @@ _WIRE: dict[Protocol, clients.Protocol] = {
 _ITEM_CHUNKS = 128
 """Chunks of one item: written out as events they are many times as large, and a reader may be slow."""
 
+_ITEM_VECTORS = 16
+"""Vectors of one item: some 200 KiB."""
+
 _call = msgspec.msgpack.Decoder(ProviderCall)
+_embedding_call = msgspec.msgpack.Decoder(EmbeddingCall)
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -41,11 +47,7 @@ class ProviderCalls:
     async def stream(self, payload: bytes) -> AsyncIterator[bytes]:
         """A `ProviderCall` in; each item is a batch of chunks."""
         call = _call.decode(payload)
-        adapter = self._adapters.get(call.host)
-        if adapter is None:
-            raise ProviderAuthFailed(
-                f"there are no credentials for {call.host}", provider=call.host, sent=False
-            )
+        adapter = self._adapter(call.host)
         if not call.request.stream:
             batch: list[Chunk] = [Completed(await adapter.send_chat_request(call))]
             yield _encode(batch)
@@ -60,6 +62,19 @@ class ProviderCalls:
                     yield _encode(batch[start : start + _ITEM_CHUNKS])
         finally:
             await chunks.aclose()
+
+    async def embed(self, payload: bytes) -> AsyncIterator[bytes]:
+        """An `EmbeddingCall` in; each item is an `EmbeddingResponse` with some of the vectors."""
+        call = _embedding_call.decode(payload)
+        made = await self._adapter(call.host).embed(call)
+        for start in range(0, len(made.vectors), _ITEM_VECTORS):
+            yield _encode(replace(made, vectors=made.vectors[start : start + _ITEM_VECTORS]))
+
+    def _adapter(self, host: str) -> ProviderAdapter:
+        adapter = self._adapters.get(host)
+        if adapter is None:
+            raise ProviderAuthFailed(f"there are no credentials for {host}", provider=host, sent=False)
+        return adapter
 
 
 def adapters_of(protocol: Protocol, catalog: Catalog, *, max_connections: int) -> dict[str, ProviderAdapter]:
@@ -94,8 +109,9 @@ class ProviderDeployment(LaneDeployment):
             for host, adapter in adapters_of(protocol, catalog, max_connections=limit).items():
                 adapters.setdefault(host, adapter)
 
+        calls = ProviderCalls(adapters)
         super().__init__(
-            {"stream": ProviderCalls(adapters).stream}, max_in_flight=limit, jobs=[following(live, use)]
+            {"stream": calls.stream, "embed": calls.embed}, max_in_flight=limit, jobs=[following(live, use)]
         )
         # The SDK's modules take half a second to load: not at the first request's expense.
         threading.Thread(target=clients.preload, args=(_WIRE[protocol],), daemon=True).start()

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Self
 
 from models.chat import ChatRequest, Chunk
+from models.embedding import EmbeddingCall, EmbeddingResponse
 from models.errors import PolyvoxError
 from models.ledger import Ask, UsageRecord
 from models.ledger.memory import Budget, InMemoryLedgerStore
@@ -75,6 +76,24 @@ async def _first_of(*events: asyncio.Event) -> None:
     finally:
         for task in waiting:
             task.cancel()
+
+
+class ScriptedEmbeddings:
+    """Answers each call with what `script` says of it, or raises that; not before `may_answer`."""
+
+    def __init__(self, script: Callable[[EmbeddingCall], EmbeddingResponse | PolyvoxError]) -> None:
+        self._script = script
+        self.calls: list[EmbeddingCall] = []
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
+
+    async def embed(self, call: EmbeddingCall) -> EmbeddingResponse:
+        self.calls.append(call)
+        await self.may_answer.wait()
+        said = self._script(call)
+        if isinstance(said, PolyvoxError):
+            raise said
+        return said
 
 
 class UnchangedContext:

@@ -2,11 +2,14 @@
 
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from hashlib import blake2b
 
 from deployments.api.auth import Authenticator, principal_of
 from deployments.api.chat import ENDPOINT as CHAT
 from deployments.api.chat import chat_completions
+from deployments.api.embeddings import ENDPOINT as EMBEDDINGS
+from deployments.api.embeddings import embeddings
 from deployments.api.errors import openai_fields, retry_headers, status_of
 from deployments.api.exchange import (
     JSON,
@@ -21,6 +24,7 @@ from deployments.api.exchange import (
 from deployments.api.management.access import PRINCIPAL
 from deployments.api.model_list import model_list
 from models.dialects.openai_chat import encode_error
+from models.embedder import Embedder
 from models.errors import Internal, MethodNotAllowed, NotFound, PolyvoxError
 from models.gateway import Gateway
 from models.identity import Principal
@@ -35,6 +39,17 @@ Check = Callable[[], Awaitable[dict[str, str]]]
 Handler = Callable[[Exchange, Principal, bytes], Awaitable[None]]
 
 
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A route that needs a key."""
+
+    method: str
+    path: str
+    handler: Handler
+    is_billable: bool
+    """Whether it calls providers: what that costs goes through the ledger."""
+
+
 class Api:
     """The ASGI application. Everything but health needs a key."""
 
@@ -45,13 +60,15 @@ class Api:
         *,
         unready: Check,
         sandboxed: frozenset[str] = frozenset(),
+        embedder: Embedder | None = None,
         management: Asgi | None = None,
         digest_key: bytes = b"",
         on_start: Callable[[], None] = lambda: None,
     ) -> None:
         """`management` answers for whatever is not on the hot path; who calls is in its scope.
 
-        `digest_key` keys the digests of request bodies; `on_start` is called once there is an event loop.
+        Without `embedder` there are no embeddings. `digest_key` keys the digests of request bodies;
+        `on_start` is called once there is an event loop.
         """
         self.in_flight = 0
         self._gateway = gateway
@@ -65,10 +82,16 @@ class Api:
             "/healthz": self._healthz,
             "/readyz": self._readyz,
         }
-        self._guarded: dict[str, dict[str, Handler]] = {
-            CHAT: {"POST": self._chat},
-            "/v1/models": {"GET": self._models},
-        }
+        self.routes = [
+            Route("POST", CHAT, self._chat, is_billable=True),
+            Route("GET", "/v1/models", self._models, is_billable=False),
+        ]
+        if embedder is not None:
+            self._embedder = embedder
+            self.routes.append(Route("POST", EMBEDDINGS, self._embed, is_billable=True))
+        self._guarded: dict[str, dict[str, Route]] = {}
+        for route in self.routes:
+            self._guarded.setdefault(route.path, {})[route.method] = route
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -101,17 +124,17 @@ class Api:
             await self._open[exchange.path](exchange)
             return
         principal = await principal_of(exchange.headers, self._authenticator)
-        handlers = self._guarded.get(exchange.path)
-        if handlers is None and self._management is not None:
+        routes = self._guarded.get(exchange.path)
+        if routes is None and self._management is not None:
             await exchange.hand_over(self._management, **{PRINCIPAL: principal})
             return
-        if handlers is None:
+        if routes is None:
             raise NotFound(f"there is no {exchange.path[:200]}")
-        handler = handlers.get(exchange.method)
-        if handler is None:
-            raise MethodNotAllowed(f"{exchange.path} takes {', '.join(handlers)}")
+        route = routes.get(exchange.method)
+        if route is None:
+            raise MethodNotAllowed(f"{exchange.path} takes {', '.join(routes)}")
         body = await exchange.body(limit=MAX_BODY_BYTES)
-        await while_connected(exchange, handler(exchange, principal, body))
+        await while_connected(exchange, route.handler(exchange, principal, body))
 
     async def _fail(self, exchange: Exchange, error: PolyvoxError) -> None:
         if exchange.started:
@@ -125,8 +148,13 @@ class Api:
         await exchange.respond(status_of(error), encode_error(openai_fields(error)), headers)
 
     async def _chat(self, exchange: Exchange, principal: Principal, body: bytes) -> None:
-        digest = blake2b(body, key=self._digest_key, digest_size=16).hexdigest()
-        await chat_completions(exchange, self._gateway, principal, body, digest=f"\\x{digest}")
+        await chat_completions(exchange, self._gateway, principal, body, digest=self._digest(body))
+
+    async def _embed(self, exchange: Exchange, principal: Principal, body: bytes) -> None:
+        await embeddings(exchange, self._embedder, principal, body, digest=self._digest(body))
+
+    def _digest(self, body: bytes) -> str:
+        return f"\\x{blake2b(body, key=self._digest_key, digest_size=16).hexdigest()}"
 
     async def _models(self, exchange: Exchange, _: Principal, __: bytes) -> None:
         gateway = self._gateway

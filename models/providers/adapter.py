@@ -7,15 +7,18 @@ retries; what goes wrong is an error of `models.errors`, whose `sent` tells whet
 import json
 import time
 from collections.abc import AsyncGenerator, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Literal
 
 import msgspec
 import orjson
 from msgspec import Struct
+from msgspec.structs import replace
 
 from models.chat import ChatRequest, ChatResponse, Chunk
+from models.embedding import EmbeddingCall, EmbeddingResponse
 from models.errors import (
+    InvalidRequest,
     PolyvoxError,
     ProviderAuthFailed,
     ProviderGarbled,
@@ -23,7 +26,8 @@ from models.errors import (
     ProviderRateLimited,
 )
 from models.providers.call import ProviderCall
-from models.providers.clients import Host, Protocol, SdkClient, connect
+from models.providers.clients import EmbeddingClient, Host, Protocol, SdkClient, connect
+from models.providers.embeddings import CODECS
 from models.providers.exchange import Exchange
 from models.providers.names import original_names
 from models.providers.profiles import Profile, Profiles
@@ -83,6 +87,18 @@ class ProviderAdapter:
         exchange = self._exchange(call, tool_names=original_names(call.request, profile))
         return exchange.chunks(self._body(call, profile, stream=True))
 
+    async def embed(self, call: EmbeddingCall) -> EmbeddingResponse:
+        codec, request = CODECS.get(self.host.protocol), call.request
+        if codec is None or not isinstance(client := self._client, EmbeddingClient):
+            raise InvalidRequest(f"{self.host.id} has no embeddings", param="model", sent=False)
+        opening = client.embed(
+            _json(codec.encode(request, model=call.model)),
+            model=call.model,
+            connect_timeout_s=call.connect_timeout_s,
+        )
+        decode = partial(codec.decode, inputs=len(request.inputs))
+        return await self._exchange(_timed(call)).embeddings(opening, decode)
+
     async def check_health(self) -> ProviderHealth:
         started = time.perf_counter()
         status: HealthStatus = "healthy"
@@ -137,7 +153,7 @@ class ProviderAdapter:
     def _body(self, call: ProviderCall, profile: Profile, *, stream: bool) -> bytes:
         request = call.request
         if request.stream is not stream:
-            request = msgspec.structs.replace(request, stream=stream)
+            request = replace(request, stream=stream)
         body = self._wire.encode(
             request,
             model=call.model,
@@ -155,6 +171,20 @@ class ProviderAdapter:
                 f"{self.host.id}: a list of models that is none", provider=self.host.id
             ) from None
         return [row.id for row in listing.data] + [row.name.removeprefix("models/") for row in listing.models]
+
+
+def _timed(call: EmbeddingCall) -> ProviderCall:
+    """What an exchange needs to know of a call: who asks whom, and for how long."""
+    return replace(
+        _PROBE,
+        host=call.host,
+        model=call.model,
+        request_id=call.request_id,
+        connect_timeout_s=call.connect_timeout_s,
+        first_byte_timeout_s=call.first_byte_timeout_s,
+        idle_timeout_s=call.idle_timeout_s,
+        total_timeout_s=call.total_timeout_s,
+    )
 
 
 class _Row(Struct, frozen=True):

@@ -1,8 +1,9 @@
 """One exchange with a provider: bytes out, bytes in, in time, and every failure a `ProviderError`."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import suppress
+from typing import TypeVar
 
 import httpx2
 import msgspec
@@ -10,6 +11,7 @@ import orjson
 
 from models.cancellation import is_hang_up
 from models.chat import ChatResponse, Chunk, Finished
+from models.embedding import EmbeddingResponse
 from models.errors import PolyvoxError, ProviderError, ProviderGarbled, ProviderTimeout, ProviderUnavailable
 from models.providers.call import Alarm, Clock, ProviderCall
 from models.providers.clients import SdkClient
@@ -18,6 +20,10 @@ from models.providers.transport import CALL_ID, ResponseBody
 from models.providers.wire import StreamDecoder, Wire
 
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
+MAX_EMBEDDINGS_BYTES = 64 * 1024 * 1024
+"""2,048 vectors of 3,072 numbers are just above 32 MiB in base64."""
+
+T = TypeVar("T")
 
 _DRAIN_TIMEOUT_S = 0.05
 _NOT_THE_PROTOCOL = (ValueError, TypeError, KeyError, IndexError, AttributeError, msgspec.MsgspecError)
@@ -44,17 +50,17 @@ class Exchange:
         self._clock = Clock(call, provider=provider)
 
     async def answer(self, body: bytes) -> ChatResponse:
-        try:
-            async with asyncio.timeout_at(self._clock.deadline()) as timer:
-                whole = await self._whole(self._generate(body, stream=False), timer)
-        except TimeoutError:
-            raise self._clock.late() from None
-        try:
-            return self._wire.decode(orjson.loads(whole), tool_names=self._tool_names)
-        except _NOT_THE_PROTOCOL as wrong:
-            raise self._garbled(f"{type(wrong).__name__} in the answer") from None
-        except PolyvoxError as failure:
-            raise self._named(failure) from None
+        whole = await self._in_time(self._generate(body, stream=False))
+        return self._read_as(
+            whole, lambda body: self._wire.decode(orjson.loads(body), tool_names=self._tool_names)
+        )
+
+    async def embeddings(
+        self, opening: Awaitable[ResponseBody], decode: Callable[[bytes], EmbeddingResponse]
+    ) -> EmbeddingResponse:
+        """`opening` is the client's call, not yet begun."""
+        CALL_ID.set(self._call.request_id)
+        return self._read_as(await self._in_time(opening, most=MAX_EMBEDDINGS_BYTES), decode)
 
     async def chunks(self, body: bytes) -> AsyncGenerator[list[Chunk]]:
         try:
@@ -93,11 +99,7 @@ class Exchange:
 
     async def models(self) -> bytes:
         """The provider's list of models, as it sends it."""
-        try:
-            async with asyncio.timeout_at(self._clock.deadline()) as timer:
-                return await self._whole(self._client.models(self._call.connect_timeout_s), timer)
-        except TimeoutError:
-            raise self._clock.late() from None
+        return await self._in_time(self._client.models(self._call.connect_timeout_s))
 
     def _generate(self, body: bytes, *, stream: bool) -> Awaitable[ResponseBody]:
         call = self._call
@@ -117,18 +119,33 @@ class Exchange:
         except self._client.errors as error:
             raise self._failure(error) from None
 
-    async def _whole(self, opening: Awaitable[ResponseBody], timer: asyncio.Timeout) -> bytes:
+    async def _in_time(self, opening: Awaitable[ResponseBody], *, most: int = MAX_ANSWER_BYTES) -> bytes:
+        try:
+            async with asyncio.timeout_at(self._clock.deadline()) as timer:
+                return await self._whole(opening, timer, most=most)
+        except TimeoutError:
+            raise self._clock.late() from None
+
+    async def _whole(self, opening: Awaitable[ResponseBody], timer: asyncio.Timeout, *, most: int) -> bytes:
         answer = await self._opened(opening)
         pieces, size = [], 0
         try:
             while data := await self._read(answer, timer):
                 pieces.append(data)
                 size += len(data)
-                if size > MAX_ANSWER_BYTES:
-                    raise self._garbled("an answer larger than 32 MiB")
+                if size > most:
+                    raise self._garbled(f"an answer larger than {most // 1024 // 1024} MiB")
         finally:
             answer.close()
         return b"".join(pieces)
+
+    def _read_as(self, whole: bytes, decode: Callable[[bytes], T]) -> T:
+        try:
+            return decode(whole)
+        except _NOT_THE_PROTOCOL as wrong:
+            raise self._garbled(f"{type(wrong).__name__} in the answer") from None
+        except PolyvoxError as failure:
+            raise self._named(failure) from None
 
     async def _read(self, answer: ResponseBody, timer: asyncio.Timeout | None = None) -> bytes:
         self._clock.waits()

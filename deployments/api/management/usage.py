@@ -19,6 +19,8 @@ _AS_CSV: dict[int | str, dict[str, Any]] = {
     200: {"description": "The report; as CSV a line for each bucket and group.", "content": {"text/csv": {}}}
 }
 
+_INSTANT = timedelta.resolution
+
 
 class Reports(Protocol):
     """What CostOptimizer does."""
@@ -47,7 +49,7 @@ class _Usage:
     async def report(self, caller: Caller, wanted: Annotated[UsageWanted, Query()]) -> UsageOut | Response:
         """Your own usage; an administrator's tenant's."""
         now = self._clock()
-        start = wanted.start or begin_of("month", wanted.end or now)
+        start = wanted.start or begin_of("month", wanted.end - _INSTANT if wanted.end else now)
         query = UsageQuery(
             selection=await self._selection(caller, wanted),
             time_range=TimeRange(start, wanted.end or following("month", max(start, now))),

@@ -1,10 +1,10 @@
 """Usage reports as clients ask for and see them."""
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BeforeValidator, Field
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 
 from deployments.api.management.fields import In, Name, Out
 from models.ledger.usage import Status
@@ -12,7 +12,7 @@ from models.money import usd_text
 from models.reports.analytics import CostAnalytics, Group, change
 from models.reports.forecast import CONFIDENCE, Forecast
 from models.reports.selection import MAX_GROUPS, Dimension
-from models.reports.time_range import Bucket
+from models.reports.time_range import EARLIEST, LATEST, Bucket
 from models.reports.totals import Cell, GroupKey, Totals
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -30,12 +30,18 @@ def _midnight(moment: Any) -> Any:
     return f"{moment}T00:00:00Z" if isinstance(moment, str) and _DAY.fullmatch(moment) else moment
 
 
-Moment = Annotated[AwareDatetime, BeforeValidator(_midnight)]
+def _utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)
+
+
+Moment = Annotated[
+    AwareDatetime, BeforeValidator(_midnight), Field(ge=EARLIEST, le=LATEST), AfterValidator(_utc)
+]
 Values = Annotated[list[Name], Field(max_length=100)]
 
 
 class UsageWanted(In):
-    start: Moment | None = Field(None, description="By default the beginning of the month (UTC).")
+    start: Moment | None = Field(None, description="By default the beginning of the (last) month, UTC.")
     end: Moment | None = Field(None, description="Exclusive; by default the end of the month.")
     bucket: Bucket = "day"
     group_by: Annotated[list[Dimension], BeforeValidator(_split)] = Field(

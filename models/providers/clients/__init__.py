@@ -3,9 +3,9 @@
 from importlib import import_module
 from typing import assert_never
 
-from models.providers.clients.host import Host, Protocol, SdkClient
+from models.providers.clients.host import EmbeddingClient, Host, Protocol, SdkClient
 
-__all__ = ["Host", "Protocol", "SdkClient", "connect", "preload"]
+__all__ = ["EmbeddingClient", "Host", "Protocol", "SdkClient", "connect", "preload"]
 
 
 def connect(host: Host) -> SdkClient:

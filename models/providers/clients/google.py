@@ -2,7 +2,7 @@
 
 Its public methods take and give its own models only. Underneath, the client that they share builds a
 request from a path and sends it: these two undocumented methods are used, and the contract tests
-compare the bytes sent with those of `generate_content`.
+compare the bytes sent with those of `generate_content` and `embed_content`.
 """
 
 from typing import Literal
@@ -31,9 +31,11 @@ class GoogleClient:
     async def generate(
         self, body: bytes, *, model: str, stream: bool, connect_timeout_s: float
     ) -> ResponseBody:
-        name = quote(model if "/" in model else f"models/{model}")
-        path = f"{name}:streamGenerateContent?alt=sse" if stream else f"{name}:generateContent"
-        return await self._send("post", path, body, connect_timeout_s)
+        verb = "streamGenerateContent?alt=sse" if stream else "generateContent"
+        return await self._send("post", f"{_path(model)}:{verb}", body, connect_timeout_s)
+
+    async def embed(self, body: bytes, *, model: str, connect_timeout_s: float) -> ResponseBody:
+        return await self._send("post", f"{_path(model)}:batchEmbedContents", body, connect_timeout_s)
 
     async def models(self, connect_timeout_s: float) -> ResponseBody:
         return await self._send("get", "models", b"", connect_timeout_s)
@@ -54,3 +56,7 @@ class GoogleClient:
         except UnicodeDecodeError as error:
             raise httpx2.RemoteProtocolError("an error whose body is not text") from error
         return body_of(answer.response_stream)
+
+
+def _path(model: str) -> str:
+    return quote(model if "/" in model else f"models/{model}")

@@ -1,7 +1,7 @@
 """What a host is, and what is asked of the SDK client in front of it."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, runtime_checkable
 from typing import Protocol as Interface
 
 from pydantic import SecretStr
@@ -47,3 +47,12 @@ class SdkClient(Interface):
         ...
 
     async def close(self) -> None: ...
+
+
+@runtime_checkable
+class EmbeddingClient(Interface):
+    """What the clients of providers with embeddings have besides."""
+
+    async def embed(self, body: bytes, *, model: str, connect_timeout_s: float) -> ResponseBody:
+        """The body of a successful answer, unread."""
+        ...

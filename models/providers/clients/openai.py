@@ -41,6 +41,7 @@ class OpenAIClient:
             http_client=host.http_client(),
         )
         self._generate = FinalRequestOptions.construct(method="post", url="/chat/completions")
+        self._embed = FinalRequestOptions.construct(method="post", url="/embeddings")
         self._models = FinalRequestOptions.construct(method="get", url="/models")
 
     async def generate(
@@ -52,6 +53,15 @@ class OpenAIClient:
         connect_timeout_s: float,
     ) -> ResponseBody:
         return await self._send(self._generate, content=body, connect_timeout_s=connect_timeout_s)
+
+    async def embed(
+        self,
+        body: bytes,
+        *,
+        model: str,  # noqa: ARG002  # the body says it
+        connect_timeout_s: float,
+    ) -> ResponseBody:
+        return await self._send(self._embed, content=body, connect_timeout_s=connect_timeout_s)
 
     async def models(self, connect_timeout_s: float) -> ResponseBody:
         return await self._send(self._models, content=None, connect_timeout_s=connect_timeout_s)

@@ -119,6 +119,7 @@ async def test_e4_a_body_beyond_the_limit_is_not_read_on() -> None:
 async def test_a_body_in_parts_is_one_body() -> None:
     response = await things().request("POST", "/v1/things", [b'{"na', b'me":', b'"a"}'])
     assert response.json() == {"name": "a", "price_usd": "0"}
+    assert response.headers["cache-control"] == "no-store"
 
 
 async def test_a_client_that_leaves_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
@@ -155,6 +156,7 @@ async def test_the_surface_describes_itself() -> None:
     described = (await client.request("GET", "/openapi.json")).json()
     assert {"/v1/keys", "/v1/teams", "/v1/budgets/{budget_id}/report", "/v1/me"} <= set(described["paths"])
     assert "additionalProperties" in described["components"]["schemas"]["KeyIn"]
+    assert described["paths"]["/v1/me"]["get"]["security"] == [{"API key": []}]
 
 
 async def test_e10_no_route_answers_a_caller_without_a_name() -> None:
