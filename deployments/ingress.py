@@ -54,16 +54,16 @@ class GatewayDeployment:
             self._outbox,
             patience_s=args.ledger_patience_s,
         )
+        self._open_calls = OpenCalls(durable)
         self._gateway = Gateway(
             catalog=catalog,
             available=available_models(catalog),
             providers=self._provider_lanes,
             router=RouterLane(self._router),
             context=ContextLane(self._context),
-            ledger=durable,
+            calls=self._open_calls,
             timeouts=args.timeouts(),
         )
-        self._open_calls = OpenCalls(durable)
         self._embedder = Embedder(
             catalog=catalog,
             available=self._gateway.available,
@@ -73,8 +73,7 @@ class GatewayDeployment:
         )
         self._housekeeping = Housekeeping(
             [
-                Job("the renewal of holds", RENEW_EVERY_S, self._gateway.renew_holds),
-                Job("the renewal of embeddings' holds", RENEW_EVERY_S, self._open_calls.renew),
+                Job("the renewal of holds", RENEW_EVERY_S, self._open_calls.renew),
                 Job("the outbox", TELL_EVERY_S, durable.tell_kept),
                 following(live, self._use),
             ]
@@ -130,7 +129,6 @@ class GatewayDeployment:
 
     async def __del__(self) -> None:
         """Serve has ended the HTTP requests by now; their records may still be under way."""
-        await self._gateway.settle_all()
         await self._open_calls.settle_all()
         await self._housekeeping.stop()
         self._outbox.close()

@@ -3,7 +3,7 @@
 import time
 from datetime import UTC, datetime
 
-from models.attempts import Caller
+from models.caller import Caller
 from models.catalog import Catalog, Model
 from models.chat import Usage
 from models.errors import PolyvoxError

@@ -13,7 +13,7 @@ from typing import Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
-from models.attempts import Caller
+from models.caller import Caller
 from models.catalog import Catalog, Model
 from models.chat import Usage
 from models.embedding import EmbeddingCall, EmbeddingRequest, EmbeddingResponse

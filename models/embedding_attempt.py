@@ -1,6 +1,6 @@
 """One attempt at embedding: what is held for it, and what it cost."""
 
-from models.attempts import Caller
+from models.caller import Caller
 from models.catalog import Catalog, Model
 from models.charge import Charge, is_plausible, was_turned_down
 from models.chat import Usage

@@ -10,6 +10,7 @@ PolyvoxError
 ├── PermissionDenied
 ├── NotFound
 │   └── UnknownModel
+├── Conflict                  what it would change is no longer as the caller takes it to be
 ├── PaymentRequired
 │   ├── UnknownPrice
 │   ├── BudgetExceeded        what is left of a budget is less than the call may cost
@@ -109,6 +110,10 @@ class NotFound(PolyvoxError):
 
 class UnknownModel(NotFound):
     code = "model_not_found"
+
+
+class Conflict(PolyvoxError):
+    code = "conflict"
 
 
 class PaymentRequired(PolyvoxError):

@@ -6,16 +6,15 @@ Everything that does I/O is a port; nothing here knows of HTTP, Ray or a provide
 """
 
 import asyncio
-import contextvars
 import logging
 import time
-from collections.abc import AsyncGenerator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import Any
 
 from msgspec import Struct
 
-from models.attempts import Attempt, Caller, first_content, who_is_next
+from models.attempts import Attempt, first_content, who_is_next
+from models.caller import Caller
 from models.catalog import Auto, Catalog, Model
 from models.chat import ChatRequest, ChatResponse, Chunk, Completed
 from models.errors import (
@@ -27,9 +26,9 @@ from models.errors import (
     ProviderAuthFailed,
     ProviderGarbled,
 )
-from models.ledger import UsageRecord
 from models.ledger.estimates import Estimator
-from models.ports import Chunks, ContextEngine, CostLedger, Providers, Router
+from models.open_calls import OpenCalls
+from models.ports import Chunks, ContextEngine, Providers, Router
 from models.providers.call import ProviderCall
 from models.routing import Plan
 
@@ -47,8 +46,6 @@ class Timeouts(Struct, frozen=True, kw_only=True):
 
 HANG_UP_S = 2.0
 """An adapter that has been told has that long to come to an end."""
-RENEW_AFTER_S = 5.0
-RENEWED_AT_ONCE = 100
 
 
 class Reply:
@@ -87,7 +84,7 @@ class Gateway:
         providers: Providers,
         router: Router,
         context: ContextEngine,
-        ledger: CostLedger,
+        calls: OpenCalls,
         timeouts: Timeouts,
     ) -> None:
         self.catalog = catalog
@@ -95,12 +92,9 @@ class Gateway:
         self._providers = providers
         self._router = router
         self._context = context
-        self._ledger = ledger
+        self._calls = calls
         self._timeouts = timeouts
         self._estimator = Estimator()
-        self._open: dict[str, Attempt] = {}
-        """What is held and not settled, by its `op_key`."""
-        self._afterwards: set[asyncio.Task[None]] = set()
 
     async def chat(self, request: ChatRequest, caller: Caller) -> Reply:
         """Returns when the first chunk is there. Raises whatever kept every candidate from answering."""
@@ -110,18 +104,6 @@ class Gateway:
                 request, conversation_id=caller.conversation_id, model_id=candidates[0].id
             )
         return await self._first_answer(request, caller, candidates, plan)
-
-    async def renew_holds(self) -> None:
-        """Say what is still under way; to be called well within the ledger's lease."""
-        lasting = [attempt for attempt in self._open.values() if attempt.age_s > RENEW_AFTER_S]
-        for start in range(0, len(lasting), RENEWED_AT_ONCE):
-            some = lasting[start : start + RENEWED_AT_ONCE]
-            await self._ledger.renew([one.progress() for one in some if one.op_key in self._open])
-
-    async def settle_all(self) -> None:
-        """Wait for the records of answers that nobody reads any more."""
-        while self._afterwards:
-            await asyncio.wait(self._afterwards)
 
     async def _candidates(self, request: ChatRequest) -> tuple[Sequence[Model], Plan | None]:
         named = self.catalog.resolve(request.model)
@@ -146,7 +128,9 @@ class Gateway:
             model = queue.pop(0)
             attempt = Attempt(number, model, request, caller, catalog=self.catalog, estimator=self._estimator)
             try:
-                await self._reserve(attempt, is_last=not queue)
+                # Held, durably, before anybody is called; the last in line may wait for what others hold.
+                wait_s = 0.0 if queue else self._timeouts.held_budget_s
+                attempt.granted(await self._calls.reserve(attempt, wait_s=wait_s))
             except PaymentRequired:
                 if not queue:
                     raise
@@ -158,7 +142,7 @@ class Gateway:
                 begun = True
             except PolyvoxError as error:
                 await chunks.aclose()
-                settled = self._keep(self._settle(attempt.record("failed", error)))
+                settled = self._calls.keep(self._calls.settle(attempt.record("failed", error)))
                 number += 1
                 queue = who_is_next(queue, model, error, number)
                 if not queue or time.monotonic() >= deadline:
@@ -171,19 +155,6 @@ class Gateway:
             reply = Reply(request_id=caller.request_id, model=model, attempt=attempt, plan=plan)
             reply.chunks = self._settling(reply, attempt, first, chunks)
             return reply
-
-    async def _reserve(self, attempt: Attempt, *, is_last: bool) -> None:
-        """Hold what the call may cost, durably, before anybody is called."""
-        wait_s = self._timeouts.held_budget_s if is_last else 0.0
-        try:
-            attempt.granted(await self._ledger.reserve(attempt.ask(wait_s=wait_s)))
-        except PaymentRequired:
-            raise
-        except (PolyvoxError, asyncio.CancelledError) as error:
-            if getattr(error, "sent", True):  # it may be held all the same
-                self._keep(self._settle(attempt.record("cancelled")))
-            raise
-        self._open[attempt.op_key] = attempt
 
     def _call(self, attempt: Attempt, *, left_s: float) -> Chunks:
         model, request, limits = attempt.model, attempt.request, self._timeouts
@@ -213,7 +184,7 @@ class Gateway:
                 if attempt.usage is not None:
                     record = attempt.record("completed")
                     # Shielded: a client that leaves now has an answer that was paid for.
-                    await asyncio.shield(self._keep(self._settle(record)))
+                    await asyncio.shield(self._calls.keep(self._calls.settle(record)))
                     reply.cost_pico = record.cost_pico
                 yield batch
                 batch = await anext(rest, None)
@@ -221,7 +192,7 @@ class Gateway:
                 raise ProviderGarbled("the answer has no end", provider=attempt.model.host)
         except PolyvoxError as error:
             if not attempt.recorded:
-                self._keep(self._settle(attempt.record("failed", error)))
+                self._calls.keep(self._calls.settle(attempt.record("failed", error)))
             raise
         finally:
             if attempt.recorded:
@@ -233,7 +204,7 @@ class Gateway:
         """Nobody reads it any more: hang up, unless that saves nothing, and see what it comes to."""
         if not attempt.bills_on:
             rest.hang_up()
-        self._keep(self._see_out(attempt, rest))
+        self._calls.keep(self._see_out(attempt, rest))
 
     async def _see_out(self, attempt: Attempt, rest: Chunks) -> None:
         try:
@@ -244,24 +215,7 @@ class Gateway:
             log.info("%s was left and then failed: %r", attempt.op_key, error)
         finally:
             await rest.aclose()
-            await self._settle(attempt.record("cancelled"))
-
-    async def _settle(self, record: UsageRecord) -> None:
-        """Returns when what the call cost is durable: it is renewed no more, whatever becomes of that."""
-        self._open.pop(record.op_key, None)
-        await self._ledger.settle(record)
-
-    def _keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """A task of its own, whatever becomes of the request; `settle_all` waits for it."""
-        task = asyncio.get_running_loop().create_task(work, context=contextvars.Context())
-        self._afterwards.add(task)
-        task.add_done_callback(self._ended)
-        return task
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._afterwards.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("what was to be kept is lost: %r", error)
+            await self._calls.settle(attempt.record("cancelled"))
 
 
 def _nobody(plan: Plan) -> PolyvoxError:

@@ -5,7 +5,7 @@ from contextlib import aclosing
 
 from deployments.api.errors import openai_fields
 from deployments.api.exchange import EVENT_STREAM, JSON, Exchange
-from models.attempts import Caller
+from models.caller import Caller
 from models.dialects import openai_chat
 from models.dialects.openai_chat import Ask
 from models.dialects.openai_chat_stream import StreamEncoder

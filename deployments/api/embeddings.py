@@ -1,7 +1,7 @@
 """`POST /v1/embeddings`."""
 
 from deployments.api.exchange import JSON, Exchange
-from models.attempts import Caller
+from models.caller import Caller
 from models.dialects import openai_embeddings
 from models.embedder import Embedder
 from models.identity import Principal

@@ -13,6 +13,7 @@ _STATUS: dict[type[PolyvoxError], int] = {
     errors.Unauthenticated: 401,
     errors.PermissionDenied: 403,
     errors.NotFound: 404,
+    errors.Conflict: 409,
     errors.PaymentRequired: 402,
     errors.Overloaded: 503,
     errors.DeadlineExceeded: 504,
@@ -33,6 +34,7 @@ _TYPE = {
     403: "permission_error",
     405: "invalid_request_error",
     404: "not_found_error",
+    409: "conflict_error",
     413: "invalid_request_error",
     429: "rate_limit_error",
 }
@@ -64,8 +66,9 @@ def retry_headers(error: PolyvoxError) -> Headers:
     if isinstance(error, errors.PaymentRequired) and error.retry_after_s is None:
         return ((b"x-should-retry", b"false"),)
     if not error.retryable and error.retry_after_s is None:
-        # The SDKs take any 5xx for worth another try.
-        return ((b"x-should-retry", b"false"),) if status_of(error) >= 500 else ()
+        # The SDKs take a 409 and any 5xx for worth another try.
+        status = status_of(error)
+        return ((b"x-should-retry", b"false"),) if status == 409 or status >= 500 else ()
     seconds = error.retry_after_s if error.retry_after_s is not None else _DEFAULT_RETRY_AFTER_S
     return (
         (b"retry-after", str(max(1, round(seconds))).encode()),

@@ -39,6 +39,7 @@ from models.errors import (
 )
 from models.gateway import Gateway, Timeouts
 from models.identity import Principal
+from models.open_calls import OpenCalls
 from models.providers.call import ProviderCall
 from models.routing.router import RuleRouter
 from tests.asgi import Client
@@ -62,6 +63,7 @@ class Stage:
     def __init__(self, script: Callable[[ProviderCall], Script]) -> None:
         self.providers = ScriptedProviders(script)
         self.ledger = InMemoryLedger()
+        self.calls = OpenCalls(self.ledger)
         self.missing: dict[str, str] = {}
         gateway = Gateway(
             catalog=CATALOG,
@@ -69,7 +71,7 @@ class Stage:
             providers=self.providers,
             router=RuleRouter(CATALOG, EVERY),
             context=UnchangedContext(),
-            ledger=self.ledger,
+            calls=self.calls,
             timeouts=Timeouts(),
         )
         self.gateway = gateway
@@ -380,5 +382,5 @@ async def test_a_client_that_leaves_stops_the_provider_call(stream: bool) -> Non
     stage = Stage(play(*said, asyncio.Event()))
     await stage.client.request("POST", PATH, HELLO | {"stream": stream}, leave_after=2 if stream else 0)
     assert stage.providers.left == stage.providers.calls != []
-    await stage.gateway.settle_all()
+    await stage.calls.settle_all()
     assert [r.status for r in stage.ledger.records] == ["cancelled"]

@@ -58,7 +58,7 @@ class Stage:
             providers=ScriptedProviders(play()),
             router=RuleRouter(CATALOG, EVERY),
             context=UnchangedContext(),
-            ledger=self.ledger,
+            calls=self.calls,
             timeouts=Timeouts(),
         )
         embedder = Embedder(

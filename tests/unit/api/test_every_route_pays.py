@@ -82,7 +82,7 @@ class Stage:
             providers=self.chat,
             router=RuleRouter(CATALOG, EVERY),
             context=UnchangedContext(),
-            ledger=self.ledger,
+            calls=self.calls,
             timeouts=Timeouts(),
         )
         embedder = Embedder(
@@ -104,7 +104,6 @@ class Stage:
 
     async def assert_every_call_is_paid(self) -> None:
         """Exactly one reservation and one settlement for each call, and nothing is held any more."""
-        await self.gateway.settle_all()
         await self.calls.settle_all()
         called = sorted(self.called())
         assert len(set(called)) == len(called) > 0

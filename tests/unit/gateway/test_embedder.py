@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from models import open_calls
-from models.attempts import Caller
+from models.caller import Caller
 from models.catalog import Catalog, load_catalog
 from models.chat import Usage
 from models.doubles import InMemoryLedger, ScriptedEmbeddings

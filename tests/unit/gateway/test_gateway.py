@@ -7,8 +7,9 @@ from datetime import date
 import pytest
 from msgspec.structs import replace
 
-from models import gateway as gateway_module
-from models.attempts import MAX_ATTEMPTS, Caller
+from models import open_calls
+from models.attempts import MAX_ATTEMPTS
+from models.caller import Caller
 from models.catalog import Catalog, Rates, load_catalog
 from models.chat import (
     ChatRequest,
@@ -44,6 +45,7 @@ from models.gateway import Gateway, Reply, Timeouts
 from models.identity import Principal
 from models.ledger import Ask, UsageRecord
 from models.ledger.memory import Budget
+from models.open_calls import OpenCalls
 from models.providers.call import ProviderCall
 from models.routing.router import RuleRouter
 
@@ -87,13 +89,14 @@ class Stage:
     ) -> None:
         self.providers = ScriptedProviders(script)
         self.ledger = InMemoryLedger(budgets)
+        self.calls = OpenCalls(self.ledger)
         self.gateway = Gateway(
             catalog=CATALOG,
             available=available,
             providers=self.providers,
             router=RuleRouter(CATALOG, available),
             context=UnchangedContext(),
-            ledger=self.ledger,
+            calls=self.calls,
             timeouts=Timeouts(),
         )
 
@@ -104,7 +107,7 @@ class Stage:
 
     async def outcomes(self) -> list[tuple[str, str, int]]:
         """Of every attempt: model, status, cost."""
-        await self.gateway.settle_all()
+        await self.calls.settle_all()
         return [(r.model_id, r.status, r.cost_pico) for r in self.ledger.records]
 
 
@@ -331,7 +334,7 @@ async def test_a_cut_stream_is_charged_for_the_input_that_the_provider_counted()
     reply = await stage.gateway.chat(ask(), CALLER)
     with pytest.raises(ProviderUnavailable):
         _ = [batch async for batch in reply.chunks]
-    await stage.gateway.settle_all()
+    await stage.calls.settle_all()
     [record] = stage.ledger.records
     assert (record.input_tokens, record.cache_read_tokens, record.output_tokens) == (7, 90_000, 8)
 
@@ -495,7 +498,7 @@ async def test_a_client_that_leaves_before_the_first_chunk_of_a_model_that_bills
     stage = Stage(play(more, [TextDelta("Hello")], [Finished("stop", USAGE)]))
     await cancelled_before_its_first_chunk(stage, ask(model="gemini-3.5-flash"))
     more.set()
-    await stage.gateway.settle_all()
+    await stage.calls.settle_all()
     [record] = stage.ledger.records
     assert (record.status, record.output_tokens, record.estimated) == ("cancelled", 10, False)
 
@@ -510,7 +513,7 @@ async def test_what_has_arrived_by_the_time_of_hanging_up_is_charged() -> None:
     reply = await stage.gateway.chat(ask(), CALLER)
     await anext(reply.chunks)
     await reply.chunks.aclose()
-    await stage.gateway.settle_all()
+    await stage.calls.settle_all()
     [record] = stage.ledger.records
     assert (record.status, record.output_tokens, record.estimated) == ("cancelled", 200, True)
 
@@ -518,18 +521,18 @@ async def test_what_has_arrived_by_the_time_of_hanging_up_is_charged() -> None:
 async def test_holds_of_calls_under_way_are_renewed_with_what_they_have_cost(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(gateway_module, "RENEW_AFTER_S", 0.0)
+    monkeypatch.setattr(open_calls, "RENEW_AFTER_S", 0.0)
     stage = Stage(play([TextDelta("x" * 400)], [TextDelta("y" * 400)], [Finished("stop", USAGE)]))
     reply = await stage.gateway.chat(ask(), CALLER)
     at_first = stage.ledger.store.holds["req_1/0"].record
     await anext(reply.chunks)
     await anext(reply.chunks)
-    await stage.gateway.renew_holds()
+    await stage.calls.renew()
     renewed = stage.ledger.store.holds["req_1/0"].record
     assert (at_first.output_tokens, renewed.output_tokens) == (0, 200)
     assert renewed.status == "expired"
     _ = [batch async for batch in reply.chunks]
-    await stage.gateway.renew_holds()
+    await stage.calls.renew()
     assert stage.ledger.store.holds == {}
 
 
