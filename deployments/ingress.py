@@ -99,6 +99,7 @@ class GatewayDeployment:
                 pepper=pepper,
                 forget_key=keys.forget,
                 catalogue=lambda: self._gateway.catalog,
+                available=lambda: self._gateway.available,
             ),
             digest_key=hmac.digest(pepper, b"request digests", "sha256"),
             embedder=self._embedder,

@@ -1,19 +1,35 @@
 """What the management surface is made of, on the database of its own."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from fastapi import FastAPI
 
-from deployments.api.management import alerts, budgets, discounts, keys, me, reconciliation, requests
+from deployments.api.management import (
+    alerts,
+    budgets,
+    discounts,
+    estimate,
+    keys,
+    me,
+    reconciliation,
+    requests,
+    usage,
+)
 from deployments.api.management.app import create_management
 from deployments.settings import Args
-from models.catalog import Catalog
+from models.catalog import Catalog, Model, Price
+from models.chat import ChatRequest
 from models.identity import KeyRing, PostgresKeyStore
+from models.ledger import reckon
 from models.ledger.budget_store import PostgresBudgetStore
 from models.ledger.budgets import BudgetManager
 from models.ledger.discount_store import PostgresDiscounts
+from models.ledger.estimates import quote, size_of
 from models.ledger.requests import PostgresRequestLog
 from models.reconcile import Reconciler, ReconciliationStore, ReportAccess, connect_sources
+from models.reports import CachedHistory, CostEstimator, CostOptimizer, PostgresReports
+from models.routing import estimate_input_tokens, misfit, needs
 from models.store import Database
 
 
@@ -24,8 +40,9 @@ def management(
     pepper: bytes,
     forget_key: Callable[[str], None],
     catalogue: Callable[[], Catalog],
+    available: Callable[[], frozenset[str]],
 ) -> FastAPI:
-    """`forget_key` is told of revoked keys, `catalogue` gives the one in force."""
+    """`forget_key` is told of revoked keys; `catalogue` and `available` give what is in force."""
     events = args.alerts.event_log(database)
     reconciliations = ReconciliationStore(database)
     reconciler = Reconciler(
@@ -33,14 +50,43 @@ def management(
     )
     store = PostgresKeyStore(database)
     ring, manager = KeyRing(store, pepper), BudgetManager(PostgresBudgetStore(database))
+    reports = PostgresReports(database)
+    optimizer = CostOptimizer(
+        reports, budgets=manager, catalog=catalogue, available=available, reckon=reckon, clock=_now
+    )
+    estimator = CostEstimator(
+        catalog=catalogue,
+        available=available,
+        history=CachedHistory(reports, clock=_now),
+        count_input=estimate_input_tokens,
+        ceiling=_ceiling,
+        reckon=reckon,
+        clock=_now,
+        misfit=_misfit,
+    )
     return create_management(
         [
             keys.router(ring, store, manager, forget=forget_key),
             budgets.router(manager, store, ring),
             me.router(manager),
             requests.router(PostgresRequestLog(database)),
+            usage.router(optimizer, store),
+            estimate.router(estimator),
             discounts.router(PostgresDiscounts(database)),
             alerts.router(args.alerts.channels(database, pepper=pepper), events),
             reconciliation.router(reconciliations, reconciler, ops_tenant=args.alerts.ops_tenant),
         ]
     )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _ceiling(request: ChatRequest, model: Model, price: Price) -> int:
+    return quote(request, size_of(request), model=model, price=price).most_pico
+
+
+def _misfit(model: Model, request: ChatRequest, input_tokens: int) -> str | None:
+    dropped = misfit(model, request, needed=needs(request), available={model.id}, input_tokens=input_tokens)
+    return None if dropped is None else dropped.reason

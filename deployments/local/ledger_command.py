@@ -9,6 +9,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from models.errors import Overloaded
 from models.reconcile.trial_balance import Finding, verify
 from models.store import Database
 
@@ -27,11 +28,16 @@ def _group() -> None:
 def verify_ledger(
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
 ) -> None:
-    """Check that the ledger balances. Exit status 1 when it does not; every row at fault is named."""
+    """Check that the ledger balances, and name every row at fault. Exit status 1 when there are any, 2 when it
+    cannot be read."""
     from deployments.local.access import database_url
     from deployments.local.home import Home
 
-    found = asyncio.run(findings(database_url(Home.open())))
+    try:
+        found = asyncio.run(findings(database_url(Home.open())))
+    except Overloaded as error:
+        typer.echo(error.message, err=True)
+        raise typer.Exit(2) from None
     typer.echo(findings_text(found, as_json=as_json))
     if found:
         raise typer.Exit(1)

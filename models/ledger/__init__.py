@@ -2,7 +2,7 @@
 
 from models.ledger.discounts import discounted
 from models.ledger.holds import Ask, Grant
-from models.ledger.pricing import Cost, ceiling, cost, saved_by_caches, settled
+from models.ledger.pricing import Cost, ceiling, cost, reckon, saved_by_caches, settled
 from models.ledger.store import LedgerStore, PostgresLedgerStore
 from models.ledger.usage import UsageRecord, op_key
 
@@ -17,6 +17,7 @@ __all__ = [
     "cost",
     "discounted",
     "op_key",
+    "reckon",
     "saved_by_caches",
     "settled",
 ]

@@ -94,6 +94,11 @@ def settled(usage: Usage, price: Price, *, service_tier: str = "standard", batch
         return _cost(usage, rates, tools=tools, estimated=True)
 
 
+def reckon(usage: Usage, rates: Rates) -> Pico:
+    """The tokens at these rates, tools apart. Linear: of the sum of calls it is the sum of what each costs."""
+    return _cost(usage, rates, tools=0, estimated=usage.estimated).total
+
+
 def bill(
     usage: Usage, price: Price, *, service_tier: str = "standard", batch: bool = False
 ) -> tuple[Line, ...]:

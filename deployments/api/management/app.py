@@ -64,7 +64,7 @@ class _Edge:
 
         try:
             body = b"" if exchange.method == "GET" else await exchange.body(limit=MAX_BODY_BYTES)
-            await self._app(scope, _Whole(body, receive), send_named)
+            await self._app(_as_json(scope), _Whole(body, receive), send_named)
         except ClientGone:
             log.info("client left: %s", exchange.request_id)
         except Exception as error:  # the boundary: a bug becomes a plain 500 without a text
@@ -72,6 +72,12 @@ class _Edge:
                 log.exception("request %s failed", exchange.request_id)
             if not exchange.started:
                 await exchange.respond(*_answer(error))
+
+
+def _as_json(scope: Scope) -> Scope:
+    """Bodies are JSON whatever they are called: curl calls all that it sends a form."""
+    headers = [(name, value) for name, value in scope["headers"] if name != b"content-type"]
+    return {**scope, "headers": [*headers, JSON]}
 
 
 class _Whole:
