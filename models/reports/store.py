@@ -1,5 +1,6 @@
 """Where reports read: sums over `model_usage`, made by PostgreSQL."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
@@ -57,10 +58,15 @@ class ReportStore(Protocol):
 
 
 class PostgresReports:
-    """Give it a database of its own with few connections: reports must not hold up money."""
+    """Reports at most `at_once` at a time, so that what else the database is for is not held up.
 
-    def __init__(self, database: Database) -> None:
+    The database's own limit of a statement's time is to be no shorter than `statement_timeout_s`.
+    """
+
+    def __init__(self, database: Database, *, statement_timeout_s: float = 10.0, at_once: int = 2) -> None:
         self._database = database
+        self._limits = {"milliseconds": round(statement_timeout_s * 1_000)}
+        self._turn = asyncio.Semaphore(at_once)
         self._queries = load_queries("reports")
 
     async def usage(self, query: UsageQuery, until: TimeRange) -> list[Cell]:
@@ -132,7 +138,7 @@ class PostgresReports:
         async def select(connection: AsyncConnection) -> list[RowT]:
             try:
                 async with connection.transaction():
-                    await connection.execute(self._queries["work_memory"])
+                    await connection.execute(self._queries["limits"], self._limits)
                     cursor = await connection.execute(self._queries[name], parameters, prepare=False)
                     found = await cursor.fetchall()
             except QueryCanceled:
@@ -143,7 +149,8 @@ class PostgresReports:
             decoder = msgspec.json.Decoder(row)
             return [decoder.decode(text) for (text,) in found]
 
-        return await self._database.run(select)
+        async with self._turn:
+            return await self._database.run(select)
 
 
 class _UsageRow(Totals, frozen=True, kw_only=True):

@@ -1,6 +1,6 @@
--- name: work_memory
--- Many groups are sorted and hashed in memory; for the transaction only.
-SELECT set_config('work_mem', '64MB', true);
+-- name: limits
+-- For the transaction only. Many groups are sorted and hashed in memory.
+SELECT set_config('work_mem', '64MB', true), set_config('statement_timeout', %(milliseconds)s::text, true);
 
 -- name: usage
 -- Each bucket is a range of the index, so that the planner knows how few groups it holds. Dimensions that are not

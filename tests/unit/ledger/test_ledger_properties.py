@@ -6,9 +6,11 @@ The long form is `python -m tests.money.sequences`.
 from collections.abc import Sequence
 from typing import TypeVar
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.money.cases import CASES
 from tests.money.histories import Author, History, ModelUnderTest, play
 from tests.money.memory_ledger import MemoryUnderTest
 from tests.money.sequences import TENANT, run
@@ -35,6 +37,12 @@ def histories(draw: st.DrawFn) -> History:
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(histories())
 async def test_m1_m4_m5_m9_the_ledger_says_what_a_list_of_what_happened_says(history: History) -> None:
+    await play(history, ModelUnderTest(history.limits), MemoryUnderTest(history.limits))
+
+
+@pytest.mark.parametrize("case", CASES)
+async def test_m5_a_rare_history_ends_as_it_should(case: str) -> None:
+    history = CASES[case]
     await play(history, ModelUnderTest(history.limits), MemoryUnderTest(history.limits))
 
 

@@ -76,7 +76,7 @@ def model(
 
 def catalog(*models: Model) -> Catalog:
     protocols: tuple[Protocol, ...] = ("openai", "anthropic", "google")
-    hosts = {
+    hosts: dict[str, Host] = {
         name: Host(
             id=name,
             label=name,

@@ -230,8 +230,8 @@ def test_repeated_requests_cost_once() -> None:
     assert advice.savings_pico == 4 * USD
     assert advice.models == ("big", "mid")
     assert advice.summary == (
-        "4 requests came more than once within a day, 10 times in all for $10.00; a cache of answers would have"
-        " saved $4.00."
+        "4 requests came more than once within a day, 10 times in all for $10.00; a cache of answers would"
+        " have saved $4.00."
     )
     assert advice.arithmetic[0] == Line("Requests sent more than once to big", "2, 5 times")
     assert advice.arithmetic[3] == Line("Such as", "req_1, req_2")

@@ -29,13 +29,19 @@ def query(*group_by: Dimension, **changes: Any) -> UsageQuery:
     return UsageQuery(**{**fields, **changes})
 
 
-def cell(day: int, spend: int, *key: tuple[Dimension, str | None], other: bool = False, **names: Any) -> Cell:
+def cell(
+    day: int,
+    spend: int,
+    *key: tuple[Dimension, str | None],
+    other: bool = False,
+    names: tuple[tuple[Dimension, str], ...] = (),
+) -> Cell:
     start = START + day * DAY if day >= 0 else RANGE.before().start
     return Cell(
         time_range=TimeRange(start, start + DAY),
         key=key,
         other=other,
-        names=tuple(names.items()),
+        names=names,
         totals=Totals(calls=2, requests=1, spend_pico=spend, discount_pico=1),
     )
 
@@ -76,9 +82,9 @@ def test_groups_come_by_spend_with_the_others_last() -> None:
 
 def test_the_time_before_is_compared_group_by_group() -> None:
     cells = [
-        cell(-1, 10, ("team", "x"), team="search"),
+        cell(-1, 10, ("team", "x"), names=(("team", "search"),)),
         cell(-1, 3, other=True),
-        cell(2, 15, ("team", "x"), team="search"),
+        cell(2, 15, ("team", "x"), names=(("team", "search"),)),
         cell(2, 2, ("team", None)),
     ]
     report = compose(query("team", compare=True), cells, until=RANGE)
@@ -139,7 +145,7 @@ def lines(report: Any) -> list[list[str]]:
 
 def test_csv_has_a_line_for_each_bucket_and_group_with_exact_amounts() -> None:
     cells = [
-        cell(0, 1_234_567, ("model", "a"), ("user", "u1"), user="ann, the first"),
+        cell(0, 1_234_567, ("model", "a"), ("user", "u1"), names=(("user", "ann, the first"),)),
         cell(0, 10**30, ("model", "b"), ("user", None)),
         cell(0, 7, other=True),
     ]
@@ -166,7 +172,7 @@ def test_what_a_spreadsheet_would_run_is_text(text: str) -> None:
     assert neutral(text) == f"'{text}"
     report = compose(
         query("conversation", "key"),
-        [cell(0, 1, ("key", text), ("conversation", text), key=text)],
+        [cell(0, 1, ("key", text), ("conversation", text), names=(("key", text),))],
         until=RANGE,
     )
     _, row = lines(report)

@@ -1,4 +1,4 @@
-"""`/v1/usage`, `/v1/recommendations` and `/api/chat/cost-estimate`, over a store that answers what it is given."""
+"""`/v1/usage`, `/v1/recommendations`, `/api/chat/cost-estimate`, over a store that says what it is told."""
 
 import csv
 from datetime import timedelta

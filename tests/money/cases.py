@@ -1,0 +1,47 @@
+"""Short histories of what is rare and has to be right: each by what happens in it."""
+
+from collections.abc import Mapping
+
+from tests.ledger_samples import TENANT, ask, record
+from tests.money.histories import Batch, History, Operation, Pause, Renewal, Sweep
+from tests.money.ledger_model import Limit
+
+_ASKED = Batch(asks=(ask(),))  # holds 500, and is guessed to cost 200
+_DONE = Batch(records=(record(),))  # cost 300
+_NEVER_CALLED = Batch(records=(record(status="cancelled", cost_pico=0),))
+_LAPSED = (Pause(31.0), Sweep())
+
+
+def _history(*operations: Operation, limit: int = 600) -> History:
+    return History(TENANT, (Limit("key", "key_1", limit),), operations)
+
+
+def _guessed(pico: int) -> Renewal:
+    return Renewal((record(status="expired", estimated=True, cost_pico=pico),))
+
+
+CASES: Mapping[str, History] = {
+    "an outcome told before its reservation arrives": _history(_NEVER_CALLED, _ASKED),
+    "an outcome told in the batch of its reservation": _history(
+        Batch(records=_NEVER_CALLED.records, asks=_ASKED.asks)
+    ),
+    "a charge told before its reservation arrives": _history(_DONE, _ASKED),
+    "a charge that follows a release": _history(_ASKED, _NEVER_CALLED, _DONE, _DONE),
+    "a release that follows a charge": _history(_ASKED, _DONE, _NEVER_CALLED),
+    "a dearer outcome after a guess": _history(_ASKED, *_LAPSED, _DONE, _DONE),
+    "a cheaper outcome after a guess": _history(_ASKED, _guessed(400), *_LAPSED, _DONE, _DONE),
+    "a call that was never made, after a guess": _history(_ASKED, *_LAPSED, _NEVER_CALLED),
+    "a cheaper outcome after a guess beyond what was held": _history(_ASKED, _guessed(800), *_LAPSED, _DONE),
+    "no cost after a guess beyond what was held": _history(_ASKED, _guessed(800), *_LAPSED, _NEVER_CALLED),
+    "a discount learned of after a guess": _history(
+        _ASKED, _guessed(300), *_LAPSED, Batch(records=(record(cost_pico=270, discount_pico=30),))
+    ),
+    "a charge beyond what was held": _history(_ASKED, Batch(records=(record(cost_pico=900),)), _DONE),
+    "a guess told twice": _history(_ASKED, *_LAPSED, *_LAPSED, _ASKED),
+    "a reservation asked for again while it is open and when it is not": _history(
+        _ASKED, _ASKED, _DONE, _ASKED
+    ),
+    "a refused reservation asked for again": _history(
+        Batch(asks=(ask("other"),)), _ASKED, Batch(records=(record("other"),)), _ASKED
+    ),
+}
