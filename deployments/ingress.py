@@ -82,7 +82,11 @@ class GatewayDeployment:
         self._database = Database(url, max_size=2, application_name="polyvox-gateway")
         # Apart, so that a long report keeps no request from being let in.
         self._reports = Database(
-            url, max_size=4, statement_timeout_s=30.0, application_name="polyvox-management"
+            url,
+            max_size=4,
+            acquire_timeout_s=10.0,
+            statement_timeout_s=30.0,
+            application_name="polyvox-management",
         )
 
     def __serve_build_asgi_app__(self) -> Api:

@@ -88,5 +88,12 @@ def _ceiling(request: ChatRequest, model: Model, price: Price) -> int:
 
 
 def _misfit(model: Model, request: ChatRequest, input_tokens: int) -> str | None:
-    dropped = misfit(model, request, needed=needs(request), available={model.id}, input_tokens=input_tokens)
+    dropped = misfit(
+        model,
+        request,
+        needed=needs(request),
+        available={model.id},
+        input_tokens=input_tokens,
+        day=_now().date(),
+    )
     return None if dropped is None else dropped.reason

@@ -50,8 +50,8 @@ class Timing(Struct, frozen=True, kw_only=True):
 
 
 class Reconciler:
-    """`connect` gives the sources by provider when they are first wanted, as SDKs take their time to load; None
-    is one that could be asked if there were a key. `catalog` gives the catalogue in force."""
+    """`connect` gives the sources by provider when they are first wanted, as SDKs take their time to load.
+    None is one that could be asked if there were a key. `catalog` gives the catalogue in force."""
 
     def __init__(
         self,

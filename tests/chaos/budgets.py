@@ -4,16 +4,17 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import aiohttp
 
+from deployments.sandbox.line import Line
 from models.identity.keyring import IssuedKey
 from tests.chaos.client import MODELS, Call, Client, Ended, session
 from tests.chaos.goals import Goal, at_least, none
-from tests.chaos.system import PROVIDERS, System, billed, kill_in_turn, true_pico
+from tests.chaos.system import PROVIDERS, System, Used, billed, kill_in_turn, true_pico
 
 AFFORDABLE = 10
 TOKENS = 200
@@ -147,7 +148,9 @@ def _judged(system: System, played: list[Round], *, kills: bool) -> list[Goal]:
         calls = calls_of[one.key.record.id]
         true = billed(meter, calls)
         if true > one.budget_pico:
-            overspent.append(f"{true - one.budget_pico} pico-USD, {one.call.model}")
+            overspent.append(
+                f"{one.call.model}: {true - one.budget_pico} pico-USD, {_why(meter, usage, calls)}"
+            )
         admitted.append(min(AFFORDABLE, sum(usage[call].cost_pico > 0 for call in calls)))
         spent.append(true / one.budget_pico)
     codes = {e.code or e.outcome for r in played for e in r.ended if e.outcome not in ("done", "no money")}
@@ -160,6 +163,17 @@ def _judged(system: System, played: list[Round], *, kills: bool) -> list[Goal]:
         ),
         *([] if kills else [none("requests that end in neither an answer nor a 402", sorted(codes))]),
     ]
+
+
+def _why(meter: Mapping[str, list[Line]], usage: Mapping[str, Used], calls: list[str]) -> str:
+    """How much less was charged than metered, by how the calls ended."""
+    less: Counter[str] = Counter()
+    for call in calls:
+        used = usage[call]
+        less[f"{used.status} {'stream' if used.stream else 'unary'}"] += (
+            billed(meter, [call]) - used.cost_pico
+        )
+    return ", ".join(f"{status} {pico}" for status, pico in less.items() if pico)
 
 
 def _by_limit(played: list[Round]) -> dict[str, list[int]]:

@@ -109,6 +109,7 @@ class Used:
     op_key: str
     key_id: str
     status: str
+    stream: bool
     tokens: list[int]
     """Input, cache read, cache written for five minutes, for an hour, output, reasoning."""
     cost_pico: int
@@ -170,7 +171,7 @@ def _oracle() -> Oracle:
 _LINES = msgspec.json.Decoder(Line)
 _USAGE = """
     SELECT
-        u.request_id || '/' || u.attempt, u.key_id, u.status,
+        u.request_id || '/' || u.attempt, u.key_id, u.status, u.stream,
         ARRAY[
             u.input_tokens, u.cache_read_tokens, u.cache_write_5m_tokens, u.cache_write_1h_tokens,
             u.output_tokens, u.reasoning_tokens
