@@ -12,11 +12,13 @@ from models.identity import load_pepper
 from models.ledger import Ask, PostgresLedgerStore, UsageRecord
 from models.ledger.batcher import LedgerBatcher
 from models.ledger.discount_store import PostgresDiscounts
+from models.ledger.store import PLANNER
 from models.reconcile import Reconciler, ReconciliationStore, ReportAccess, connect_sources
-from models.store import Database
+from models.store import Database, SingleConnection
 
 SWEEP_EVERY_S = 5.0
 ALERTS_EVERY_S = 2.0
+SCAN_EVERY_S = 3.0
 DISCOUNTS_EVERY_S = 60.0
 RECONCILE_EVERY_S = 3_600.0
 
@@ -57,7 +59,7 @@ class CostLedgerDeployment(LaneDeployment):
     def __init__(self, args: Args) -> None:
         environment = Environment()
         url = environment.database_url.get_secret_value()
-        database = Database(url, max_size=2, application_name="polyvox-ledger")
+        connection = SingleConnection(url, planner=PLANNER, application_name="polyvox-ledger")
         # Apart, so that no job keeps a batch waiting.
         aside = Database(url, max_size=2, application_name="polyvox-housekeeping")
         live = live_catalogue(args, environment)
@@ -70,14 +72,14 @@ class CostLedgerDeployment(LaneDeployment):
             events=events,
         )
         self._alerts = args.alerts.delivery(aside, pepper=load_pepper(environment.pepper_path))
-        self._batcher = LedgerBatcher(PostgresLedgerStore(database), on_refused=scan.refused)
+        self._batcher = LedgerBatcher(PostgresLedgerStore(connection), on_refused=scan.refused)
         calls = LedgerCalls(self._batcher)
         super().__init__(
             {"reserve": calls.reserve, "settle": calls.settle, "renew": calls.renew},
             max_in_flight=args.max_in_flight.ledger,
             jobs=[
                 Job("the sweep of holds", SWEEP_EVERY_S, self._batcher.sweep),
-                Job("the scan for alerts", ALERTS_EVERY_S, scan.run_once),
+                Job("the scan for alerts", SCAN_EVERY_S, scan.run_once),
                 Job("the delivery of alerts", ALERTS_EVERY_S, self._alerts.run_once),
                 Job("the reconciliation", RECONCILE_EVERY_S, self._reconciler.run_once),
                 following(live, lambda _: None, events=events),

@@ -28,8 +28,8 @@ def _group() -> None:
 def verify_ledger(
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
 ) -> None:
-    """Check that the ledger balances, and name every row at fault. Exit status 1 when there are any, 2 when it
-    cannot be read."""
+    """Check that the ledger balances, and name every row at fault. Exit status 1 when there are any, 2 when
+    it cannot be read."""
     from deployments.local.access import database_url
     from deployments.local.home import Home
 

@@ -89,7 +89,7 @@ class LedgerBatcher:
         """
         told = self._told.get(record.op_key)
         if told is None:
-            told = self._told[record.op_key] = asyncio.ensure_future(self._take(record, until=float("inf")))
+            told = self._told[record.op_key] = self._take(record, until=float("inf"))
             told.add_done_callback(lambda done: self._forget(record.op_key, done))
         await asyncio.shield(told)  # whoever told it first may leave
 
@@ -112,13 +112,13 @@ class LedgerBatcher:
         while self._writer is not None:
             await asyncio.wait({self._writer})
 
-    async def _take(self, what: UsageRecord | Ask, *, until: float) -> Grant | None:
+    def _take(self, what: UsageRecord | Ask, *, until: float) -> asyncio.Future[Grant | None]:
         if len(self._waiting) >= MAX_WAITING:
             raise Overloaded("the ledger's queue is full", sent=False)
         done: asyncio.Future[Grant | None] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Operation(what, done, until))
         self._start()
-        return await done
+        return done
 
     def _forget(self, op_key: str, done: asyncio.Future[Grant | None]) -> None:
         del self._told[op_key]

@@ -86,7 +86,7 @@ class InMemoryLedgerStore:
         pass
 
     def _reserve(self, ask: Ask) -> Grant:
-        if ask.op_key in self.transfers:
+        if ask.op_key in self.transfers or ask.op_key in self.usage:
             known = self.holds.get(ask.op_key)
             return Grant(op_key=ask.op_key, granted_pico=None if known is None else known.amount_pico)
         budgets = [budget for budget in self.budgets if budget.counts(ask)]
@@ -102,12 +102,13 @@ class InMemoryLedgerStore:
 
     def _resolve(self, record: UsageRecord) -> None:
         hold = self.holds.pop(record.op_key, None)
+        corrected = False
         if hold is None:
-            self._late(record)
+            corrected = self._late(record)
         else:
             self._close(hold, record)
         known = self.usage.get(record.op_key)
-        if known is None or _gives_way(known, record):
+        if corrected or known is None or (known.status == "expired" and record.status != "expired"):
             self.usage[record.op_key] = record
 
     def _close(self, hold: Hold, record: UsageRecord) -> None:
@@ -123,23 +124,28 @@ class InMemoryLedgerStore:
         overrun, discount = record.cost_pico - within, record.discount_pico
         self._post(f"{record.op_key}:end", kind, record, paid=within, overrun=overrun, discount=discount)
 
-    def _late(self, record: UsageRecord) -> None:
-        """Told again: nothing happens. Told after a guess or a release: what was charged is corrected."""
+    def _late(self, record: UsageRecord) -> bool:
+        """Told again: nothing happens. Told after a guess or a release: what was charged is corrected, once.
+        Whether it was."""
         earlier = self.transfers.get(f"{record.op_key}:end")
         if earlier is not None and (earlier.kind == "settle" or record.status == "expired"):
-            return
+            return False
         key = f"{record.op_key}:adjust"
         if key in self.transfers:
-            return
+            return False
         guess = earlier if earlier is not None and earlier.kind == "expire" else None
-        difference = record.cost_pico - (guess.amount_pico if guess else 0)
-        discount = record.discount_pico - (guess.entries.get("discount", 0) if guess else 0)
-        if not difference and not discount:
-            return
+        sides = {} if guess is None else guess.entries
+        before, overrun_before = (guess.amount_pico if guess else 0), sides.get("overrun", 0)
+        discount = record.discount_pico - sides.get("discount", 0)
+        if record.cost_pico == before and not discount:
+            return False
+        # The hold is gone: what was paid of the guess is all that the budgets still have room for.
+        paid = min(record.cost_pico - (before - overrun_before), 0)
+        overrun = record.cost_pico - before - paid
         for budget in self._counted.get(record.op_key, ()):
-            budget.posted_pico += min(difference, 0)
-        paid, overrun = min(difference, 0), max(difference, 0)
+            budget.posted_pico += paid
         self._post(key, "adjust", record, paid=paid, overrun=overrun, discount=discount)
+        return True
 
     def _post(
         self, key: str, kind: Kind, record: UsageRecord, *, paid: int, overrun: int, discount: int
@@ -147,13 +153,6 @@ class InMemoryLedgerStore:
         sides = {f"key:{record.key_id or ''}": paid, "overrun": overrun, "discount": discount}
         sides[f"provider:{record.provider}"] = -(paid + overrun + discount)
         self.transfers[key] = Transfer(key, kind, abs(paid + overrun), {k: v for k, v in sides.items() if v})
-
-
-def _gives_way(known: UsageRecord, told: UsageRecord) -> bool:
-    """A guess to what is known, and what was taken for not sent to what it cost."""
-    if known.status == "expired":
-        return told.status != "expired"
-    return known.status != "completed" and known.cost_pico == 0 and told.cost_pico > 0
 
 
 def _refused(ask: Ask, budgets: Sequence[Budget]) -> Grant:

@@ -95,7 +95,7 @@ def settled(usage: Usage, price: Price, *, service_tier: str = "standard", batch
 
 
 def reckon(usage: Usage, rates: Rates) -> Pico:
-    """The tokens at these rates, tools apart. Linear: of the sum of calls it is the sum of what each costs."""
+    """The tokens at these rates, tools apart. Linear: of a sum of calls it is the sum of their costs."""
     return _cost(usage, rates, tools=0, estimated=usage.estimated).total
 
 

@@ -3,5 +3,6 @@
 from models.store.pool import Database
 from models.store.queries import load_queries
 from models.store.runner import MigrationError, migrate
+from models.store.single import SingleConnection
 
-__all__ = ["Database", "MigrationError", "load_queries", "migrate"]
+__all__ = ["Database", "MigrationError", "SingleConnection", "load_queries", "migrate"]

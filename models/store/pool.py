@@ -14,10 +14,16 @@ from models.errors import Overloaded
 
 T = TypeVar("T")
 
-_AWAY = "The database is not available."
-_GRACE_S = 1.0
+AWAY = "The database is not available."
+GRACE_S = 1.0
 """The server ends a slow statement itself; one that no longer does is given up after this much more."""
 _RECONNECT_EVERY_S = 0.25
+
+
+def server_options(statement_timeout_s: float) -> str:
+    """What every connection of ours asks of the server."""
+    timeout_ms = round(statement_timeout_s * 1000)
+    return f"-c statement_timeout={timeout_ms} -c synchronous_commit=on -c timezone=UTC"
 
 
 class Database:
@@ -47,11 +53,10 @@ class Database:
                 "autocommit": True,
                 "application_name": application_name,
                 "connect_timeout": 2,
-                "options": f"-c statement_timeout={round(statement_timeout_s * 1000)}"
-                " -c synchronous_commit=on -c timezone=UTC",
+                "options": server_options(statement_timeout_s),
             },
         )
-        self._deadline_s = statement_timeout_s + _GRACE_S
+        self._deadline_s = statement_timeout_s + GRACE_S
 
     async def run(self, operation: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """`operation` on a connection of the pool. A cancellation is never lost on the way: below Python 3.12
@@ -83,7 +88,7 @@ class Database:
                         raise
                 await self._pool.check()
         except (OperationalError, InterfaceError, TimeoutError) as error:
-            raise Overloaded(_AWAY) from error
+            raise Overloaded(AWAY) from error
         raise AssertionError("the second attempt returns or raises")
 
     async def close(self) -> None:

@@ -37,10 +37,12 @@ CREATE TABLE accounts (
     window_start timestamptz NOT NULL,
     limit_pico numeric(38, 0),
     -- Spent in this window before the budget was made.
-    opening_pico numeric(38, 0) NOT NULL DEFAULT 0 CHECK (opening_pico >= 0),
-    posted_pico numeric(38, 0) NOT NULL DEFAULT 0 CHECK (posted_pico >= 0),
-    pending_pico numeric(38, 0) NOT NULL DEFAULT 0 CHECK (pending_pico >= 0),
+    opening_pico numeric(38, 0) NOT NULL DEFAULT 0,
+    posted_pico numeric(38, 0) NOT NULL DEFAULT 0,
+    pending_pico numeric(38, 0) NOT NULL DEFAULT 0,
     UNIQUE (budget_id, window_start),
+    -- A CHECK costs some microseconds with each statement that writes, whatever it checks: here and below few do much.
+    CONSTRAINT amounts CHECK (least(opening_pico, posted_pico, pending_pico) >= 0),
     CONSTRAINT no_overspend CHECK (limit_pico IS NULL OR posted_pico + pending_pico <= limit_pico)
 ) WITH (fillfactor = 50);
 
@@ -50,16 +52,24 @@ CREATE TABLE transfers (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     tenant_id uuid NOT NULL,
     op_key text NOT NULL,
-    kind text NOT NULL CHECK (kind IN ('reserve', 'settle', 'release', 'expire', 'adjust')),
+    -- reserve, settle, release, expire or adjust
+    kind text NOT NULL,
     -- The reservation that this one is about.
     pending_id bigint,
-    amount_pico numeric(38, 0) NOT NULL CHECK (amount_pico >= 0),
+    amount_pico numeric(38, 0) NOT NULL,
     posted_pico numeric(38, 0) NOT NULL DEFAULT 0,
     account_ids bigint[] NOT NULL DEFAULT '{}',
     price_snapshot text NOT NULL DEFAULT '',
     estimated boolean NOT NULL DEFAULT false,
     at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    CHECK ((kind = 'reserve') = (pending_id IS NULL) OR kind = 'adjust'),
+    CONSTRAINT form CHECK (
+        amount_pico >= 0
+        AND CASE kind
+            WHEN 'reserve' THEN pending_id IS NULL
+            WHEN 'adjust' THEN true
+            ELSE kind IN ('settle', 'release', 'expire') AND pending_id IS NOT NULL
+        END
+    ),
     UNIQUE (tenant_id, op_key)
 );
 
@@ -71,10 +81,10 @@ CREATE UNIQUE INDEX transfers_one_resolution ON transfers (pending_id) WHERE kin
 CREATE TABLE entries (
     transfer_id bigint NOT NULL,
     account text NOT NULL,
-    debit_pico numeric(38, 0) NOT NULL CHECK (debit_pico >= 0),
-    credit_pico numeric(38, 0) NOT NULL CHECK (credit_pico >= 0),
+    debit_pico numeric(38, 0) NOT NULL,
+    credit_pico numeric(38, 0) NOT NULL,
     PRIMARY KEY (transfer_id, account),
-    CHECK (debit_pico = 0 OR credit_pico = 0)
+    CONSTRAINT one_side CHECK (least(debit_pico, credit_pico) = 0)
 );
 
 -- Reservations that are open. A holder extends its lease; one that has let it lapse may have called its provider,
@@ -83,7 +93,7 @@ CREATE TABLE holds (
     tenant_id uuid NOT NULL,
     op_key text NOT NULL,
     transfer_id bigint NOT NULL,
-    amount_pico numeric(38, 0) NOT NULL CHECK (amount_pico >= 0),
+    amount_pico numeric(38, 0) NOT NULL,
     account_ids bigint[] NOT NULL,
     lease_until timestamptz NOT NULL,
     record json NOT NULL,
@@ -94,7 +104,7 @@ ALTER TABLE model_usage
 ADD COLUMN team_id uuid,
 ADD COLUMN task text,
 ADD COLUMN requested_model text NOT NULL DEFAULT '',
-ADD COLUMN discount_pico numeric(38, 0) NOT NULL DEFAULT 0 CHECK (discount_pico >= 0),
+ADD COLUMN discount_pico numeric(38, 0) NOT NULL DEFAULT 0,
 -- What caches saved against the same call without them.
 ADD COLUMN saved_pico numeric(38, 0) NOT NULL DEFAULT 0,
 -- What the counts above sum up or leave out: tokens of sound and pictures, uses of the provider's own tools.
@@ -102,7 +112,21 @@ ADD COLUMN usage_details jsonb,
 -- A keyed digest of the request's body: equal requests have equal ones.
 ADD COLUMN request_digest bytea,
 DROP CONSTRAINT model_usage_status_check,
-ADD CONSTRAINT model_usage_status_check CHECK (status IN ('completed', 'failed', 'cancelled', 'expired'));
+DROP CONSTRAINT model_usage_attempt_check,
+DROP CONSTRAINT model_usage_input_tokens_check,
+DROP CONSTRAINT model_usage_cache_read_tokens_check,
+DROP CONSTRAINT model_usage_cache_write_5m_tokens_check,
+DROP CONSTRAINT model_usage_cache_write_1h_tokens_check,
+DROP CONSTRAINT model_usage_output_tokens_check,
+DROP CONSTRAINT model_usage_reasoning_tokens_check,
+DROP CONSTRAINT model_usage_cost_pico_check,
+ADD CONSTRAINT counts CHECK (
+    least(
+        attempt, input_tokens, cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, output_tokens,
+        reasoning_tokens, cost_pico, discount_pico
+    ) >= 0
+    AND status IN ('completed', 'failed', 'cancelled', 'expired')
+);
 
 CREATE INDEX model_usage_team_created ON model_usage (team_id, created_at) WHERE team_id IS NOT NULL;
 CREATE INDEX model_usage_conversation_created ON model_usage (conversation_id, created_at)
@@ -134,13 +158,19 @@ RETURN CASE period
     ELSE window_start(period, rolling_hours, at)
 END;
 
--- The budgets that a call counts against.
+-- The budgets that a call counts against: one look into the index for each scope.
 CREATE FUNCTION budgets_of(tenant uuid, team text, user_ text, key_ text, conversation text) RETURNS SETOF budgets
 LANGUAGE sql STABLE ROWS 2
 BEGIN ATOMIC
-    SELECT b.*
-    FROM (VALUES
-        ('tenant', tenant::text), ('team', team), ('user', user_), ('key', key_), ('conversation', conversation)
-    ) AS s (scope, owner)
-    JOIN budgets AS b ON b.tenant_id = tenant AND b.scope = s.scope AND b.owner = s.owner AND b.ended_at IS NULL;
+    SELECT * FROM budgets
+    WHERE tenant_id = tenant AND scope = 'tenant' AND owner = tenant::text AND ended_at IS NULL
+    UNION ALL
+    SELECT * FROM budgets WHERE tenant_id = tenant AND scope = 'team' AND owner = team AND ended_at IS NULL
+    UNION ALL
+    SELECT * FROM budgets WHERE tenant_id = tenant AND scope = 'user' AND owner = user_ AND ended_at IS NULL
+    UNION ALL
+    SELECT * FROM budgets WHERE tenant_id = tenant AND scope = 'key' AND owner = key_ AND ended_at IS NULL
+    UNION ALL
+    SELECT * FROM budgets
+    WHERE tenant_id = tenant AND scope = 'conversation' AND owner = conversation AND ended_at IS NULL;
 END;

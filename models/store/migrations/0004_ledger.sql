@@ -34,8 +34,12 @@ DECLARE
     reserved transfers;
     earlier transfers;
     before numeric := 0;
+    overrun_before numeric := 0;
     discount_before numeric := 0;
-    difference numeric;
+    -- What the accounts, the overruns and the discounts are corrected by.
+    paid numeric;
+    overrun numeric;
+    discount numeric;
     adjusted bigint;
     counted bigint[];
 BEGIN
@@ -48,13 +52,19 @@ BEGIN
     END IF;
     IF earlier.kind = 'expire' THEN
         before := earlier.amount_pico;
-        SELECT coalesce(sum(debit_pico), 0) INTO discount_before
-        FROM entries WHERE transfer_id = earlier.id AND account = 'discount';
+        SELECT
+            coalesce(sum(debit_pico) FILTER (WHERE account = 'overrun'), 0),
+            coalesce(sum(debit_pico) FILTER (WHERE account = 'discount'), 0)
+        INTO overrun_before, discount_before
+        FROM entries WHERE transfer_id = earlier.id;
     END IF;
-    difference := told.cost_pico - before;
-    IF difference = 0 AND told.discount_pico = discount_before THEN
+    discount := told.discount_pico - discount_before;
+    IF told.cost_pico = before AND discount = 0 THEN
         RETURN;
     END IF;
+    -- The hold is gone: what was paid of the guess is all that the accounts still have room for.
+    paid := least(told.cost_pico - (before - overrun_before), 0);
+    overrun := told.cost_pico - before - paid;
     -- Of budgets made while the call was under way, and of those made since, which took the guess for spent.
     SELECT coalesce(earlier.account_ids, reserved.account_ids, '{}') || coalesce(array_agg(a.id), '{}')
     INTO counted
@@ -69,7 +79,7 @@ BEGIN
     )
     VALUES (
         told.tenant_id, op_key(told.request_id, told.attempt) || ':adjust', 'adjust', reserved.id,
-        abs(difference), least(difference, 0), counted,
+        abs(told.cost_pico - before), paid, counted,
         told.price_snapshot, told.estimated
     )
     ON CONFLICT DO NOTHING
@@ -77,29 +87,48 @@ BEGIN
     IF adjusted IS NULL THEN
         RETURN;
     END IF;
-    PERFORM ledger_entry(
-        adjusted, CASE WHEN difference > 0 THEN 'overrun' ELSE 'key:' || coalesce(told.key_id, '') END, difference
-    );
-    PERFORM ledger_entry(adjusted, 'discount', told.discount_pico - discount_before);
-    PERFORM ledger_entry(
-        adjusted, 'provider:' || told.provider, -(difference + told.discount_pico - discount_before)
-    );
-    IF difference < 0 THEN
+    PERFORM ledger_entry(adjusted, 'key:' || coalesce(told.key_id, ''), paid);
+    PERFORM ledger_entry(adjusted, 'overrun', overrun);
+    PERFORM ledger_entry(adjusted, 'discount', discount);
+    PERFORM ledger_entry(adjusted, 'provider:' || told.provider, -(paid + overrun + discount));
+    UPDATE model_usage AS u SET (
+        status, input_tokens, cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, output_tokens,
+        reasoning_tokens, service_tier, cost_pico, discount_pico, saved_pico, usage_details, estimated,
+        response_time_ms, first_token_ms, error_code
+    ) = ROW (
+        told.status, told.input_tokens, told.cache_read_tokens, told.cache_write_5m_tokens,
+        told.cache_write_1h_tokens, told.output_tokens, told.reasoning_tokens, told.service_tier, told.cost_pico,
+        told.discount_pico, told.saved_pico, told.usage_details, told.estimated, told.response_time_ms,
+        told.first_token_ms, told.error_code
+    )
+    WHERE u.request_id = told.request_id AND u.attempt = told.attempt;
+    IF paid < 0 THEN
         PERFORM FROM accounts WHERE id = ANY (counted) ORDER BY id FOR UPDATE;
-        UPDATE accounts SET posted_pico = posted_pico + difference WHERE id = ANY (counted);
+        UPDATE accounts SET posted_pico = posted_pico + paid WHERE id = ANY (counted);
     END IF;
 END;
 $$;
+
+-- The accounts of a budget that count now; where its window begins with this call, there is none for it yet.
+CREATE FUNCTION windows_of(of budgets) RETURNS TABLE (budget_id uuid, account_id bigint, is_new boolean, rolls boolean)
+LANGUAGE sql STABLE ROWS 2
+BEGIN ATOMIC
+    SELECT
+        of.id,
+        a.id,
+        a.id IS NULL OR of.period = 'rolling' AND max(a.window_start) OVER () < window_start(of.period, of.rolling_hours, now()),
+        of.period = 'rolling'
+    FROM (SELECT) AS one
+    LEFT JOIN accounts AS a
+        ON a.budget_id = of.id AND a.window_start >= counts_from(of.period, of.rolling_hours, now());
+END;
 
 -- A batch: outcomes of calls first (usage records as JSON objects by column), then reservations. Of each reservation:
 -- what it was granted, or which budget stands against it and whether only calls
 -- under way do.
 CREATE FUNCTION ledger_apply(records json, asks json, lease interval)
 RETURNS TABLE (asked text, granted_pico numeric, in_flight boolean, blocked json)
-LANGUAGE plpgsql
--- A batch is a few rows out of tables of millions, and the planner takes JSON for a hundred.
-SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET plan_cache_mode = force_generic_plan
-AS $$
+LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
     touched bigint[];
@@ -108,13 +137,15 @@ DECLARE
     late model_usage[];
     told model_usage;
     budget_ids uuid[];
+    live bigint[];
+    some_are_new boolean;
+    some_roll boolean;
     ask record;
     account_ids_ bigint[];
     room numeric;
     room_without_holds numeric;
     tightest uuid;
     amount numeric;
-    transfer bigint;
 BEGIN
     -- A budget that is made meanwhile waits for this batch, and the next one for it.
     PERFORM pg_advisory_xact_lock_shared(7240116302);
@@ -191,10 +222,7 @@ BEGIN
                 response_time_ms = excluded.response_time_ms,
                 first_token_ms = excluded.first_token_ms,
                 error_code = excluded.error_code
-            WHERE
-                u.status = 'expired' AND excluded.status <> 'expired'
-                -- Nor does what was taken for not sent stand against what it cost.
-                OR u.status IN ('failed', 'cancelled') AND u.cost_pico = 0 AND excluded.cost_pico > 0
+            WHERE u.status = 'expired' AND excluded.status <> 'expired'
         ),
         moved AS (
             SELECT account_id, sum(c.amount_pico) AS amount, sum(least(c.cost_pico, c.amount_pico)) AS cost
@@ -215,40 +243,38 @@ BEGIN
     END IF;
 
     IF asks IS NOT NULL THEN
-        SELECT array_agg(DISTINCT b.id) INTO budget_ids
+        SELECT array_agg(w.budget_id), array_agg(w.account_id), bool_or(w.is_new), bool_or(w.rolls)
+        INTO budget_ids, live, some_are_new, some_roll
         FROM json_to_recordset(asks)
             AS a (tenant_id uuid, team_id text, user_id text, key_id text, conversation_id text),
-            budgets_of(a.tenant_id, a.team_id, a.user_id, a.key_id, a.conversation_id) AS b;
-        IF budget_ids IS NOT NULL THEN
+            budgets_of(a.tenant_id, a.team_id, a.user_id, a.key_id, a.conversation_id) AS b,
+            windows_of(b) AS w;
+        IF some_roll THEN
             -- Where a rolling period steps on, one batch may be in its new bucket and another in the old.
             PERFORM FROM budgets AS b
             WHERE b.id = ANY (budget_ids) AND b.period = 'rolling'
             ORDER BY b.id
             FOR NO KEY UPDATE;
+        END IF;
+        IF some_are_new THEN
             INSERT INTO accounts (budget_id, window_start, limit_pico)
             SELECT b.id, window_start(b.period, b.rolling_hours, now()), CASE WHEN b.hard THEN b.limit_pico END
             FROM budgets AS b
-            WHERE
-                b.id = ANY (budget_ids)
-                AND NOT EXISTS (
-                    SELECT FROM accounts AS a
-                    WHERE a.budget_id = b.id AND a.window_start = window_start(b.period, b.rolling_hours, now())
-                )
+            WHERE b.id = ANY (budget_ids)
+            ORDER BY b.id
             ON CONFLICT DO NOTHING;
+        END IF;
+        IF some_roll OR some_are_new THEN
+            SELECT array_agg(w.account_id) INTO live
+            FROM budgets AS b, windows_of(b) AS w
+            WHERE b.id = ANY (budget_ids);
         END IF;
     END IF;
 
     -- In one order, so that no two batches wait for each other.
-    IF touched IS NOT NULL OR budget_ids IS NOT NULL THEN
+    IF touched IS NOT NULL OR live IS NOT NULL THEN
         PERFORM FROM accounts AS a
-        WHERE
-            a.id = ANY (touched)
-            OR a.id IN (
-                SELECT w.id FROM budgets AS b
-                JOIN accounts AS w
-                    ON w.budget_id = b.id AND w.window_start >= counts_from(b.period, b.rolling_hours, now())
-                WHERE b.id = ANY (budget_ids)
-            )
+        WHERE a.id = ANY (touched || live)
         ORDER BY a.id
         FOR UPDATE;
     END IF;
@@ -272,7 +298,11 @@ BEGIN
         SELECT
             a.*,
             -- Not EXISTS, which would be hashed: all of the journal.
-            (SELECT t.id FROM transfers AS t WHERE t.tenant_id = a.tenant_id AND t.op_key = a.op_key) AS known
+            (SELECT t.id FROM transfers AS t WHERE t.tenant_id = a.tenant_id AND t.op_key = a.op_key) AS known,
+            (
+                SELECT u.id FROM model_usage AS u
+                WHERE u.request_id = a.record ->> 'request_id' AND u.attempt = (a.record ->> 'attempt')::integer
+            ) AS told
         FROM json_to_recordset(asks) AS a (
             op_key text, tenant_id uuid, team_id text, user_id text, key_id text, conversation_id text,
             least_pico numeric, usual_pico numeric, most_pico numeric, record json
@@ -282,8 +312,9 @@ BEGIN
         granted_pico := NULL;
         in_flight := false;
         blocked := NULL;
-        IF ask.known IS NOT NULL THEN
-            -- Asked again, the answer having been lost: the same answer while the hold is open.
+        IF ask.known IS NOT NULL OR ask.told IS NOT NULL THEN
+            -- Asked again, the answer having been lost: the same answer while the hold is open. None is opened for a
+            -- call whose end has overtaken it.
             SELECT h.amount_pico INTO granted_pico FROM holds AS h
             WHERE h.tenant_id = ask.tenant_id AND h.op_key = ask.op_key;
             RETURN NEXT;
@@ -326,13 +357,14 @@ BEGIN
             END IF;
             UPDATE accounts SET pending_pico = pending_pico + amount WHERE id = ANY (account_ids_);
         END IF;
-        INSERT INTO transfers (tenant_id, op_key, kind, amount_pico, account_ids)
-        VALUES (ask.tenant_id, ask.op_key, 'reserve', amount, account_ids_)
-        RETURNING id INTO transfer;
+        WITH reserved AS (
+            INSERT INTO transfers (tenant_id, op_key, kind, amount_pico, account_ids)
+            VALUES (ask.tenant_id, ask.op_key, 'reserve', amount, account_ids_)
+            RETURNING id
+        )
         INSERT INTO holds (tenant_id, op_key, transfer_id, amount_pico, account_ids, lease_until, record)
-        VALUES (
-            ask.tenant_id, ask.op_key, transfer, amount, account_ids_, clock_timestamp() + lease, ask.record
-        );
+        SELECT ask.tenant_id, ask.op_key, id, amount, account_ids_, clock_timestamp() + lease, ask.record
+        FROM reserved;
         granted_pico := amount;
         RETURN NEXT;
     END LOOP;
@@ -341,9 +373,7 @@ $$;
 
 -- Calls that are still under way, and what they have cost so far, as usage records.
 CREATE FUNCTION ledger_renew(records json, lease interval) RETURNS void
-LANGUAGE plpgsql
-SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET plan_cache_mode = force_generic_plan
-AS $$
+LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock_shared(7240116302);
     WITH told AS (
