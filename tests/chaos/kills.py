@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from deployments.local.ledger_command import findings
 from deployments.sandbox.line import Line
 from tests.chaos.client import MODELS, Call, Client, Ended, at_rate, session
 from tests.chaos.goals import Goal, at_least, none
@@ -55,6 +56,7 @@ async def play(
         Goal(f"killed, all of {kills}", ", ".join(f"{n} {r}" for r, n in dead.items()), len(killed) == kills),
         none(f"holds open {HOLDS_CLOSE_WITHIN_S:g} s later", open_holds),
         *_books(system),
+        none("findings of `polyvox ledger verify`", [str(f) for f in await findings(system.database_url)]),
         *_entries(
             ended,
             system.meter(since=began),

@@ -59,7 +59,7 @@ class System:
         return psycopg.connect(self.database_url, autocommit=True, connect_timeout=5)
 
     async def keys(self, number: int, *, budget_pico: int | None) -> list[IssuedKey]:
-        database = Database(self.database_url, max_size=1)
+        database = Database(self.database_url, max_size=1, acquire_timeout_s=20.0)
         try:
             ring = KeyRing(PostgresKeyStore(database), load_pepper(self.home.pepper))
             return [await ring.create_key("chaos", budget_pico=budget_pico) for _ in range(number)]
