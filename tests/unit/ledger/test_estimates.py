@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from models.catalog import load_catalog
 from models.chat import ChatRequest, File, Image, Message, Text, Tool, ToolCall, ToolResult, Usage
@@ -35,7 +36,7 @@ def test_m7_no_call_of_the_size_costs_more_than_is_held(model_id: str, kind: str
     model = CATALOG.models[model_id]
     bound = size_of(of).bound(model)
     for tokens in (1, bound // 2, bound):
-        usage = Usage(**{kind: tokens}, output=min(2_000, model.max_output), reasoning=1_000)
+        usage = replace(Usage(output=min(2_000, model.max_output), reasoning=1_000), **{kind: tokens})
         assert cost(usage, model.prices[-1]).total <= quoted(of, model_id).most_pico
 
 
