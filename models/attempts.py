@@ -24,6 +24,7 @@ from models.chat import (
     Usage,
 )
 from models.errors import (
+    DeadlineExceeded,
     PolyvoxError,
     ProviderAuthFailed,
     ProviderTimeout,
@@ -35,6 +36,9 @@ from models.ledger.estimates import Estimator, quote, size_of
 from models.ledger.usage import Status
 
 MAX_ATTEMPTS = 3
+
+_NOBODY_KNOWS = (DeadlineExceeded, ProviderTimeout, ReplicaLost)
+"""After these a provider may have answered more than was heard of it."""
 
 _HOST_FAILURES = (ProviderAuthFailed, ProviderUnavailable, ProviderTimeout)
 """These say more of the host than of the model."""
@@ -77,6 +81,7 @@ class Attempt:
         self._estimator = estimator
         self._size = size_of(request)
         self._quote = quote(request, self._size, model=model, price=self._charge.price)
+        self._held_pico = self._quote.usual_pico
         self._service_tier = ""
         self._said_at_start: Usage | None = None
         self._output_chars = 0
@@ -93,6 +98,7 @@ class Attempt:
 
     def granted(self, held_pico: int) -> None:
         """So much is held: the answer is to be no longer than that."""
+        self._held_pico = held_pico
         self.clamped_max_tokens = self._quote.max_tokens(held_pico)
         if self.clamped_max_tokens is not None:
             self.request = replace(self.request, max_tokens=self.clamped_max_tokens)
@@ -132,14 +138,13 @@ class Attempt:
         """What the ledger keeps of it. A call that may have reached its provider is never free."""
         usage = self.usage
         if usage is None:
-            is_free = not self.called or (self._first_token_ms is None and was_turned_down(error))
-            usage = Usage() if is_free else self._estimate()
+            usage = self._so_far(error)
         self.recorded = True
         return self._charged(status, usage, error)
 
     def progress(self) -> UsageRecord:
         """What is to be charged if nobody ever tells how it ended."""
-        return self._charged("expired", self.usage or self._estimate())
+        return self._charged("expired", self.usage or self._at_worst())
 
     def _charged(self, status: Status, usage: Usage, error: PolyvoxError | None = None) -> UsageRecord:
         return self._charge.record(
@@ -165,6 +170,25 @@ class Attempt:
             thoughts_shown=self._thoughts_shown,
         )
         return usage
+
+    def _so_far(self, error: PolyvoxError | None) -> Usage:
+        """Of an answer that did not end: what came of it, if that can be known."""
+        nothing_came = self._first_token_ms is None
+        if not self.called or (nothing_came and was_turned_down(error)):
+            return Usage()
+        if error is not None and (nothing_came or isinstance(error, _NOBODY_KNOWS)):
+            return self._at_worst()
+        return self._estimate()
+
+    def _at_worst(self) -> Usage:
+        """Where nobody can tell how far the provider got: all that is held, up to what is rarely exceeded.
+        Less would let a budget be spent twice."""
+        worst_pico = min(self._held_pico, self._quote.usual_pico)
+        output = max(0, worst_pico - self._quote.input_pico) // max(1, self._quote.output_rate_pico)
+        said = self._said_at_start
+        if said is not None and said.total_input and is_plausible(said):
+            return replace(said, output=max(output, said.output), estimated=True)
+        return Usage(input=self._size.bound(self.model), output=output, estimated=True)
 
     def _estimate(self, *, complete: bool = False) -> Usage:
         """The input as the provider counted it at the start, if it did; the output by what came of it."""

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
+from msgspec.structs import replace
+
 from models.ledger.holds import Ask, Blocked, Grant
 from models.ledger.usage import UsageRecord
 
@@ -95,7 +97,7 @@ class InMemoryLedgerStore:
             return _refused(ask, budgets)
         for budget in budgets:
             budget.pending_pico += amount
-        self.holds[ask.op_key] = Hold(amount, budgets, self.now() + self._lease, ask.record)
+        self.holds[ask.op_key] = Hold(amount, budgets, self.now() + self._lease, _at_most(ask.record, amount))
         self.transfers[ask.op_key] = Transfer(ask.op_key, "reserve", amount)
         self._counted[ask.op_key] = budgets
         return Grant(op_key=ask.op_key, granted_pico=amount)
@@ -153,6 +155,11 @@ class InMemoryLedgerStore:
         sides = {f"key:{record.key_id or ''}": paid, "overrun": overrun, "discount": discount}
         sides[f"provider:{record.provider}"] = -(paid + overrun + discount)
         self.transfers[key] = Transfer(key, kind, abs(paid + overrun), {k: v for k, v in sides.items() if v})
+
+
+def _at_most(record: UsageRecord, held_pico: int) -> UsageRecord:
+    """No more than is held is charged for a call that nobody tells the end of."""
+    return record if record.cost_pico <= held_pico else replace(record, cost_pico=held_pico)
 
 
 def _refused(ask: Ask, budgets: Sequence[Budget]) -> Grant:

@@ -28,6 +28,7 @@ CASES: Mapping[str, History] = {
     "a charge told before its reservation arrives": _history(_DONE, _ASKED),
     "a charge that follows a release": _history(_ASKED, _NEVER_CALLED, _DONE, _DONE),
     "a release that follows a charge": _history(_ASKED, _DONE, _NEVER_CALLED),
+    "an outcome that is as guessed": _history(_ASKED, *_LAPSED, Batch(records=(record(cost_pico=200),))),
     "a dearer outcome after a guess": _history(_ASKED, *_LAPSED, _DONE, _DONE),
     "a cheaper outcome after a guess": _history(_ASKED, _guessed(400), *_LAPSED, _DONE, _DONE),
     "a call that was never made, after a guess": _history(_ASKED, *_LAPSED, _NEVER_CALLED),

@@ -193,6 +193,8 @@ class Author:
             statuses: tuple[Status, ...] = ("completed", "completed", "failed", "cancelled")
             cost = self.draw.choice((0, 1)) * self.draw.integer(1, 60)
             discount = self.draw.integer(0, 3) if cost else 0
+            if n in self._asks and self.draw.integer(0, 3) == 0:
+                cost, discount = self._asks[n].record.cost_pico, 0  # as guessed
             self._outcomes[n] = self._record(n, self.draw.choice(statuses), cost=cost, discount=discount)
         return self._outcomes[n]
 

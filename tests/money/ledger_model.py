@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from msgspec import structs
+
 from models.ledger import Ask, UsageRecord
 
 Scope = Literal["tenant", "team", "user", "key", "conversation"]
@@ -146,7 +148,8 @@ def fate_of(events: Iterable[Event]) -> Fate:
         match event:
             case Reserved(ask, amount, at):
                 moves: tuple[tuple[Kind, int], ...] = (("reserve", amount),)
-                fate = replace(fate, held=amount, is_open=True, heard_at=at, guess=ask.record, moves=moves)
+                guess = structs.replace(ask.record, cost_pico=min(amount, ask.record.cost_pico))
+                fate = replace(fate, held=amount, is_open=True, heard_at=at, guess=guess, moves=moves)
             case Renewed(record, at) if fate.is_open:
                 fate = replace(fate, heard_at=at, guess=record)
             case Told(record):

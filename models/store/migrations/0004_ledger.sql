@@ -363,7 +363,14 @@ BEGIN
             RETURNING id
         )
         INSERT INTO holds (tenant_id, op_key, transfer_id, amount_pico, account_ids, lease_until, record)
-        SELECT ask.tenant_id, ask.op_key, id, amount, account_ids_, clock_timestamp() + lease, ask.record
+        SELECT
+            ask.tenant_id, ask.op_key, id, amount, account_ids_, clock_timestamp() + lease,
+            -- No more than is held is charged for a call that nobody tells the end of.
+            CASE
+                WHEN (ask.record ->> 'cost_pico')::numeric > amount
+                THEN jsonb_set(ask.record::jsonb, '{cost_pico}', to_jsonb(amount))::json
+                ELSE ask.record
+            END
         FROM reserved;
         granted_pico := amount;
         RETURN NEXT;

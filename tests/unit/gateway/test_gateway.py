@@ -518,22 +518,39 @@ async def test_what_has_arrived_by_the_time_of_hanging_up_is_charged() -> None:
     assert (record.status, record.output_tokens, record.estimated) == ("cancelled", 200, True)
 
 
-async def test_holds_of_calls_under_way_are_renewed_with_what_they_have_cost(
+async def test_holds_of_calls_under_way_are_renewed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(open_calls, "RENEW_AFTER_S", 0.0)
     stage = Stage(play([TextDelta("x" * 400)], [TextDelta("y" * 400)], [Finished("stop", USAGE)]))
     reply = await stage.gateway.chat(ask(), CALLER)
-    at_first = stage.ledger.store.holds["req_1/0"].record
+    began = stage.ledger.store.holds["req_1/0"].lease_until
     await anext(reply.chunks)
     await anext(reply.chunks)
     await stage.calls.renew()
-    renewed = stage.ledger.store.holds["req_1/0"].record
-    assert (at_first.output_tokens, renewed.output_tokens) == (0, 200)
-    assert renewed.status == "expired"
+    renewed = stage.ledger.store.holds["req_1/0"]
+    assert renewed.lease_until > began
+    assert renewed.record.status == "expired"
     _ = [batch async for batch in reply.chunks]
     await stage.calls.renew()
     assert stage.ledger.store.holds == {}
+
+
+@pytest.mark.parametrize("error", [ReplicaLost("died"), ProviderTimeout("late"), ProviderUnavailable("cut")])
+@pytest.mark.parametrize("limit", [None, 300])
+async def test_m1_where_nobody_knows_what_a_call_used_it_is_charged_what_is_held(
+    error: PolyvoxError, limit: int | None
+) -> None:
+    budget = Budget("key", "k", 5_000 * rates().output)
+    stage = Stage(play(error), budgets=[budget])
+    with pytest.raises(type(error)):
+        await stage.read(ask(max_tokens=limit))
+    await stage.calls.settle_all()
+    charged = stage.ledger.records[0]
+    assert (charged.status, charged.estimated) == ("failed", True)
+    assert charged.output_tokens == (limit or 4_096)
+    assert charged.input_tokens > 16
+    assert budget.posted_pico == sum(r.cost_pico for r in stage.ledger.records) <= budget.limit_pico
 
 
 async def test_a_discount_is_taken_off_the_list_price() -> None:
