@@ -79,7 +79,8 @@ class GatewayDeployment:
             ]
         )
         url = self._environment.database_url.get_secret_value()
-        self._database = Database(url, max_size=2, application_name="polyvox-gateway")
+        # A restart of the database is waited for: a key that cannot be looked up just now is not refused.
+        self._database = Database(url, max_size=2, acquire_timeout_s=4.0, application_name="polyvox-gateway")
         # Apart, so that a long report keeps no request from being let in.
         self._reports = Database(
             url,

@@ -70,6 +70,7 @@ async def _once(ledger: LedgerLane, key_id: str) -> tuple[float, float]:
 def main() -> None:
     plan = msgspec.json.decode(sys.stdin.buffer.read(), type=Plan)
     ray.init(address=plan.ray_address, namespace="serve", log_to_driver=False, logging_level=logging.ERROR)
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
     times = asyncio.run(probe(plan))
     sys.stdout.buffer.write(msgspec.json.encode(times) + b"\n")
 

@@ -6,6 +6,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from models.reconcile.trial_balance import verify
 from models.store import Database
 from tests.money.books import broken_rules
 from tests.money.cases import CASES
@@ -21,13 +22,13 @@ async def test_m1_m4_m5_m9_postgresql_decides_as_memory_does(database: Database,
     for number in range(HISTORIES):
         draw = RandomDraw(random.Random(f"{SEED} {number}"))  # noqa: S311 - to be repeatable
         await _play(Author(draw, str(uuid4()), prefix=f"h{number}_").history(longest=12), database)
-    _check_books(url)
+    await _check_books(database, url)
 
 
 @pytest.mark.parametrize("case", CASES)
 async def test_m5_a_rare_history_ends_as_it_should(case: str, database: Database, url: str) -> None:
     await _play(CASES[case], database)
-    _check_books(url)
+    await _check_books(database, url)
 
 
 async def _play(history: History, database: Database) -> None:
@@ -36,6 +37,8 @@ async def _play(history: History, database: Database) -> None:
     await play(history, ModelUnderTest(history.limits), MemoryUnderTest(history.limits), postgres)
 
 
-def _check_books(url: str) -> None:
+async def _check_books(database: Database, url: str) -> None:
+    """By the tests' own rules, and by the product's."""
     with psycopg.connect(url) as connection:
         assert broken_rules(connection) == {}
+    assert await verify(database) == []

@@ -456,7 +456,7 @@ async def test_m10_only_one_reconciles_at_a_time(database: Database) -> None:
 async def test_m10_a_provider_that_never_answers_is_given_up(database: Database, hour: datetime) -> None:
     await book(database, Call(model_id=GPT, began=at(hour)))
     sources: dict[str, UsageReportSource | None] = {"openai": SlowSource()}  # type: ignore[dict-item]
-    timing = Timing(width="hour", settle_lag=timedelta(0), provider_timeout_s=0.5)
+    timing = Timing(width="hour", settle_lag=timedelta(0), provider_timeout_s=3.0)
     store = ReconciliationStore(database)
     reconciler = Reconciler(
         store, lambda: sources, catalog=lambda: CATALOG, events=InMemoryEventLog(), timing=timing
