@@ -26,6 +26,7 @@ def m1(options: argparse.Namespace, chance: random.Random) -> Iterator[Goal]:
                 yield from asyncio.run(
                     budgets.play(
                         system,
+                        budgets.slow() if killing else budgets.quick() + budgets.unlimited(),
                         rounds=options.rounds,
                         parallel=options.parallel,
                         kills=killing,

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import aiohttp
 
@@ -43,26 +43,32 @@ class Round:
         return AFFORDABLE * self.true_cost_pico
 
 
-def kinds(*, seconds: float) -> list[Call]:
-    """Each model, in one piece and streamed, with a limit of its own and without one."""
-    how = {False: f"tokens={TOKENS} delay={seconds:g}", True: f"tokens={TOKENS} rate={TOKENS / seconds:g}"}
+def quick() -> list[Call]:
+    """Each model, in one piece and streamed."""
     return [
-        Call(model=model, stream=stream, directive=how[stream], max_tokens=limit)
-        for limit in (TOKENS, None)
+        Call(model=model, stream=stream, directive=f"tokens={TOKENS} delay=0.05", max_tokens=TOKENS)
         for model in MODELS
         for stream in (False, True)
     ]
 
 
+def slow() -> list[Call]:
+    """The same, so slow that replicas die meanwhile."""
+    how = {False: f"tokens={TOKENS} delay=1", True: f"tokens={TOKENS} rate={TOKENS}"}
+    return [replace(call, directive=how[call.stream]) for call in quick()]
+
+
+def unlimited() -> list[Call]:
+    """A call without a limit of its own may hold all the money: then one waits for the other."""
+    return [replace(call, max_tokens=None) for call in quick()]
+
+
 async def play(
-    system: System, *, rounds: int, parallel: int, kills: bool, chance: random.Random
+    system: System, kinds: list[Call], *, rounds: int, parallel: int, kills: bool, chance: random.Random
 ) -> list[Goal]:
-    """All rounds, then what they came to."""
-    calls = kinds(seconds=1.0 if kills else 0.2)
-    chance.shuffle(calls)
-    if kills:  # a hold that covers all the money would outlive the round together with its victim
-        calls = [call for call in calls if call.max_tokens]
-    calls = [calls[number % len(calls)] for number in range(rounds)]
+    """All rounds, of one kind of calls after the other, then what they came to."""
+    kinds = chance.sample(kinds, len(kinds))
+    calls = [kinds[number % len(kinds)] for number in range(rounds)]
     async with session() as opened:
         costs = await _true_costs(system, opened, set(calls))
         at_once = asyncio.Semaphore(ROUNDS_AT_ONCE if kills else 1)

@@ -115,9 +115,8 @@ def _requests(ended: list[Ended], killed: list[Killed]) -> list[Goal]:
     deaths = [k.at for k in killed if k.role == "Gateway"]
 
     def apart(one: Ended) -> bool:
-        return one.outcome in ("cut", "bare error") and any(
-            one.began < death + GATEWAY_MISSED_S and one.ended > death for death in deaths
-        )
+        cut = one.outcome in ("cut", "bare error") or one.code == "gateway_unavailable"
+        return cut and any(one.began < death + GATEWAY_MISSED_S and one.ended > death for death in deaths)
 
     counted = [e for e in ended if not apart(e)]
     unary = [e for e in counted if not e.call.stream]

@@ -24,7 +24,10 @@ def test_p4_p9_kills_lose_and_double_nothing_and_leave_no_hold_open(stack: Stack
 
 
 def test_m1_a_budget_is_never_overspent_and_hardly_left(stack: Stack) -> None:
-    found = asyncio.run(budgets.play(System(stack), rounds=6, parallel=60, kills=False, chance=chance()))
+    system, kinds = System(stack), budgets.quick()
+    found = asyncio.run(
+        budgets.play(system, kinds, rounds=len(kinds), parallel=60, kills=False, chance=chance())
+    )
     assert missed(found) == []
 
 
