@@ -15,6 +15,8 @@ log = logging.getLogger(__name__)
 
 RENEW_AFTER_S = 5.0
 RENEWED_AT_ONCE = 100
+FORGOTTEN_AFTER_S = 7_200.0
+"""No call takes that long: whoever held for it has lost it, and its hold is to lapse."""
 
 T = TypeVar("T")
 
@@ -76,6 +78,9 @@ class OpenCalls:
 
     async def renew(self) -> None:
         """Say what is still under way; to be called well within the ledger's lease."""
+        for op_key in [key for key, (call, _) in self._held.items() if call.age_s > FORGOTTEN_AFTER_S]:
+            log.error("%s was never settled", op_key)
+            del self._held[op_key]
         lasting = [call for call, _ in self._held.values() if call.age_s > RENEW_AFTER_S]
         for start in range(0, len(lasting), RENEWED_AT_ONCE):
             some = lasting[start : start + RENEWED_AT_ONCE]

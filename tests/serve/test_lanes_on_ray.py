@@ -49,13 +49,22 @@ def rss(processes: list[psutil.Process]) -> int:
     return sum(p.memory_info().rss for p in processes)
 
 
-@pytest.mark.parametrize("model", ["gpt-5.4-mini", "claude-sonnet-5", "gemini-3.5-flash"])
+@pytest.mark.parametrize("model", ["gpt-5.4-mini", "claude-sonnet-5"])
 def test_a_client_that_leaves_ends_the_provider_call(stack: Stack, model: str) -> None:
     before = len(stack.meter())
     sock = raw_stream(stack, "tokens=2000 rate=20", model=model)
     assert b"200" in first_bytes(sock)
     sock.close()
     wait_until(lambda: any(line["aborted"] for line in stack.meter()[before:]), within_s=3)
+
+
+def test_a_call_that_is_billed_to_its_end_is_seen_out(stack: Stack) -> None:
+    before = len(stack.meter())
+    sock = raw_stream(stack, "tokens=40 rate=40", model="gemini-3.5-flash")
+    assert b"200" in first_bytes(sock)
+    sock.close()
+    wait_until(lambda: any(line["completed"] for line in stack.meter()[before:]), within_s=5)
+    assert not any(line["aborted"] for line in stack.meter()[before:])
 
 
 def test_a_failing_request_hurts_no_neighbour(client: OpenAI) -> None:
