@@ -1,9 +1,8 @@
 """The canonical chat model: what every dialect decodes to and every provider is spoken to from.
 
 msgspec structs rather than dicts, so that a request costs microseconds to decode, to carry between
-replicas and to store, and so that a wrong field is an error where it enters. Provider-private
-artefacts (signatures, encrypted reasoning) ride along as `Opaque` and go home only. Chunks travel
-as arrays, being many and never stored; what is stored travels by name.
+replicas and to store, and so that a wrong field is an error where it enters. What messages are made of is
+in `models.parts`. Chunks travel as arrays, being many and never stored; what is stored travels by name.
 """
 
 from typing import Any, Literal
@@ -11,92 +10,24 @@ from typing import Any, Literal
 from msgspec import Struct
 from msgspec.structs import astuple
 
+from models.parts import CacheTtl as CacheTtl
+from models.parts import Citation as Citation
+from models.parts import File as File
+from models.parts import Image as Image
+from models.parts import Native as Native
+from models.parts import Opaque as Opaque
+from models.parts import Part as Part
+from models.parts import Refusal as Refusal
+from models.parts import Text as Text
+from models.parts import Thinking as Thinking
+from models.parts import ToolCall as ToolCall
+from models.parts import ToolResult as ToolResult
+
 Role = Literal["system", "developer", "user", "assistant", "tool"]
-CacheTtl = Literal["5m", "1h"]
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "refusal"]
 ServerTool = Literal["web_search", "web_fetch", "maps", "file_search", "code_execution"]
 """Tools that providers run themselves, and may charge for."""
-
-
-class Opaque(Struct, frozen=True, omit_defaults=True):
-    """Something only `provider` can read: replayed to it verbatim, never shown to another."""
-
-    provider: str
-    kind: str
-    """What the provider calls it: `signature`, `redacted_thinking`, `thought_signature`…"""
-    value: str
-    """Verbatim text; JSON where the provider's artefact is structured."""
-
-
-class Citation(Struct, frozen=True, omit_defaults=True):
-    """Where a stretch of an answer came from."""
-
-    text: str = ""
-    title: str = ""
-    url: str = ""
-    opaque: Opaque | None = None
-
-
-class Text(Struct, frozen=True, omit_defaults=True, tag="text"):
-    text: str
-    citations: tuple[Citation, ...] = ()
-    cache: CacheTtl | None = None
-    """The caller asked that the provider caches the prompt up to here."""
-    opaque: tuple[Opaque, ...] = ()
-
-
-class Image(Struct, frozen=True, omit_defaults=True, tag="image"):
-    """Exactly one of `data` (base64), `url`, `file_id` is set."""
-
-    media_type: str = ""
-    data: str = ""
-    url: str = ""
-    file_id: str = ""
-    file_provider: str = ""
-    detail: Literal["auto", "low", "high", "original"] | None = None
-    cache: CacheTtl | None = None
-
-
-class File(Struct, frozen=True, omit_defaults=True, tag="file"):
-    """A document, sound or video. Exactly one of `data` (base64), `text`, `url`, `file_id` is set."""
-
-    media_type: str = ""
-    filename: str = ""
-    data: str = ""
-    text: str = ""
-    url: str = ""
-    file_id: str = ""
-    file_provider: str = ""
-    cache: CacheTtl | None = None
-
-
-class ToolCall(Struct, frozen=True, omit_defaults=True, tag="tool_call"):
-    id: str
-    name: str
-    arguments: str
-    """JSON text as the model wrote it; it may be cut off or invalid."""
-    opaque: tuple[Opaque, ...] = ()
-
-
-class ToolResult(Struct, frozen=True, omit_defaults=True, tag="tool_result"):
-    call_id: str
-    parts: "tuple[Text | Image | File, ...]" = ()
-    name: str = ""
-    is_error: bool = False
-    cache: CacheTtl | None = None
-
-
-class Thinking(Struct, frozen=True, omit_defaults=True, tag="thinking"):
-    text: str = ""
-    opaque: tuple[Opaque, ...] = ()
-
-
-class Refusal(Struct, frozen=True, omit_defaults=True, tag="refusal"):
-    text: str
-
-
-Part = Text | Image | File | ToolCall | ToolResult | Thinking | Refusal
 
 
 class Message(Struct, frozen=True, omit_defaults=True):
@@ -105,6 +36,7 @@ class Message(Struct, frozen=True, omit_defaults=True):
     role: Role
     parts: tuple[Part, ...]
     name: str = ""
+    opaque: tuple[Opaque, ...] = ()
 
 
 class Tool(Struct, frozen=True, omit_defaults=True):
@@ -114,12 +46,16 @@ class Tool(Struct, frozen=True, omit_defaults=True):
     """JSON Schema of the arguments, an object."""
     strict: bool | None = None
     cache: CacheTtl | None = None
+    freeform: bool = False
+    """Takes one text rather than JSON (OpenAI's custom tools); to others it has one field, `input`."""
+    opaque: tuple[Opaque, ...] = ()
+    """With an artefact of kind `tool` it is one that the provider runs itself, and offered there alone."""
 
 
 class ToolChoice(Struct, frozen=True, omit_defaults=True):
     mode: Literal["auto", "none", "required"] = "auto"
     names: tuple[str, ...] = ()
-    """With `required`: the call must be to one of these (all tools when empty)."""
+    """A call must be to one of these; to any tool where there are none."""
 
 
 class ResponseFormat(Struct, frozen=True, omit_defaults=True):
@@ -128,6 +64,7 @@ class ResponseFormat(Struct, frozen=True, omit_defaults=True):
     description: str = ""
     schema: dict[str, Any] | None = None
     strict: bool | None = None
+    opaque: tuple[Opaque, ...] = ()
 
 
 class Reasoning(Struct, frozen=True, omit_defaults=True):
@@ -230,6 +167,8 @@ class Started(Struct, frozen=True, array_like=True, tag="started"):
 
 
 class TextDelta(Struct, frozen=True, array_like=True, tag="text"):
+    """An empty one opens a part of its own."""
+
     text: str
 
 
@@ -260,7 +199,7 @@ class ToolCallDelta(Struct, frozen=True, array_like=True, tag="tool_arguments"):
 
 
 class OpaqueDelta(Struct, frozen=True, array_like=True, tag="opaque"):
-    """An artefact of the part that is open (thinking or text)."""
+    """An artefact of the part that is open (thinking or text); of kind `block`, a part of its own."""
 
     opaque: Opaque
 

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from models.chat import File, Image, Message, Part, Refusal, Text, ToolCall, ToolResult
+from models.chat import File, Image, Message, Native, Part, Refusal, Text, ToolCall, ToolResult
 from models.errors import InvalidRequest
 
 TurnLike = Mapping[str, Any]
@@ -79,6 +79,8 @@ def _part_text(part: Part) -> str:
             return text or f"[file {filename or part.media_type or part.url}]"
         case Image():
             return f"[image {part.url}]" if part.url else "[image]"
+        case Native(parts=parts):
+            return _text(parts)
         case _:
             return ""
 

@@ -17,13 +17,14 @@ def read_json(body: bytes, decoder: "msgspec.json.Decoder[T]") -> T:
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
-        raise _invalid(str(error)) from None
+        raise invalid(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidRequest(f"the body is not valid JSON: {error}") from None
     except RecursionError:
         raise InvalidRequest("the body is nested too deeply") from None
 
 
-def _invalid(message: str) -> InvalidRequest:
+def invalid(message: str) -> InvalidRequest:
+    """Of what msgspec says of a body."""
     path = _PATH.search(message)
     return InvalidRequest(message.replace("`$.", "`"), param=path.group(1) if path else None)

@@ -1,183 +1,247 @@
-"""OpenAI's chat completions request, typed: what `POST /v1/chat/completions` accepts.
-
-Fields as in the OpenAI API reference of November 2026 and openai 3.54's types. Fields that are not
-named here are accepted and ignored, as OpenAI-compatible servers do; `docs/api.md` lists them.
-"""
-
-from typing import Annotated, Any, Literal
-
-from msgspec import Meta, Struct
-
-from models.chat import Effort
-
-Text = Annotated[str, Meta(max_length=10_000_000)]
-Name = Annotated[str, Meta(min_length=1, max_length=256)]
-
-
-class TextPart(Struct, frozen=True, tag_field="type", tag="text"):
-    text: Text
-
-
-class RefusalPart(Struct, frozen=True, tag_field="type", tag="refusal"):
-    refusal: Text
-
-
-class ImageUrl(Struct, frozen=True):
-    url: str
-    detail: Literal["auto", "low", "high", "original"] | None = None
-
-
-class ImagePart(Struct, frozen=True, tag_field="type", tag="image_url"):
-    image_url: ImageUrl
-
-
-class InputAudio(Struct, frozen=True):
-    data: str
-    format: Literal["wav", "mp3"]
-
-
-class AudioPart(Struct, frozen=True, tag_field="type", tag="input_audio"):
-    input_audio: InputAudio
-
-
-class FileData(Struct, frozen=True):
-    file_data: str | None = None
-    file_id: str | None = None
-    filename: str | None = None
-
-
-class FilePart(Struct, frozen=True, tag_field="type", tag="file"):
-    file: FileData
-
-
-Part = TextPart | RefusalPart | ImagePart | AudioPart | FilePart
-
-
-class FunctionCall(Struct, frozen=True):
-    name: Name
-    arguments: str | None = None
-
-
-class ToolCall(Struct, frozen=True, tag_field="type", tag="function"):
-    id: Name
-    function: FunctionCall
-
-
-class System(Struct, frozen=True, tag_field="role", tag="system"):
-    content: Text | list[TextPart]
-    name: str | None = None
-
-
-class Developer(Struct, frozen=True, tag_field="role", tag="developer"):
-    content: Text | list[TextPart]
-    name: str | None = None
-
-
-class User(Struct, frozen=True, tag_field="role", tag="user"):
-    content: Text | list[Part]
-    name: str | None = None
-
-
-class Assistant(Struct, frozen=True, tag_field="role", tag="assistant"):
-    content: Text | list[TextPart | RefusalPart] | None = None
-    refusal: str | None = None
-    tool_calls: list[ToolCall] | None = None
-    name: str | None = None
-
-
-class ToolResult(Struct, frozen=True, tag_field="role", tag="tool"):
-    content: Text | list[TextPart]
-    tool_call_id: Name
-
-
-Message = System | Developer | User | Assistant | ToolResult
-
-
-class Function(Struct, frozen=True):
-    name: Name
-    description: str | None = None
-    parameters: dict[str, Any] | None = None
-    strict: bool | None = None
-
-
-class Tool(Struct, frozen=True, tag_field="type", tag="function"):
-    function: Function
-
-
-class FunctionName(Struct, frozen=True):
-    name: Name
-
-
-class NamedTool(Struct, frozen=True, tag_field="type", tag="function"):
-    function: FunctionName
-
-
-class AllowedTools(Struct, frozen=True):
-    mode: Literal["auto", "required"]
-    tools: list[NamedTool]
-
-
-class AllowedChoice(Struct, frozen=True, tag_field="type", tag="allowed_tools"):
-    allowed_tools: AllowedTools
-
-
-class TextFormat(Struct, frozen=True, tag_field="type", tag="text"):
-    pass
-
-
-class JsonObjectFormat(Struct, frozen=True, tag_field="type", tag="json_object"):
-    pass
-
-
-class JsonSchema(Struct, frozen=True):
-    name: Name
-    schema: dict[str, Any] | None = None
-    description: str | None = None
-    strict: bool | None = None
-
-
-class JsonSchemaFormat(Struct, frozen=True, tag_field="type", tag="json_schema"):
-    json_schema: JsonSchema
-
-
-class StreamOptions(Struct, frozen=True):
-    include_usage: bool | None = None
-
-
-PositiveInt = Annotated[int, Meta(ge=1, le=2**31 - 1)]
-Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
-Penalty = Annotated[float, Meta(ge=-2, le=2)]
-
-
-class Request(Struct, frozen=True, kw_only=True):
-    model: Name
-    messages: Annotated[list[Message], Meta(min_length=1, max_length=100_000)]
-    tools: Annotated[list[Tool], Meta(max_length=1_000)] | None = None
-    tool_choice: Literal["none", "auto", "required"] | NamedTool | AllowedChoice | None = None
-    parallel_tool_calls: bool | None = None
-    response_format: TextFormat | JsonObjectFormat | JsonSchemaFormat | None = None
-    reasoning_effort: Effort | None = None
-    verbosity: Literal["low", "medium", "high"] | None = None
-    max_completion_tokens: PositiveInt | None = None
-    max_tokens: PositiveInt | None = None
-    stop: str | Annotated[list[str], Meta(max_length=16)] | None = None
-    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
-    top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
-    presence_penalty: Penalty | None = None
-    frequency_penalty: Penalty | None = None
-    seed: Int64 | None = None
-    service_tier: str | None = None
-    user: str | None = None
-    stream: bool | None = None
-    stream_options: StreamOptions | None = None
-    # Fields that only OpenAI's own models know: forwarded to them, dropped for others.
-    logit_bias: dict[str, float] | None = None
-    prediction: dict[str, Any] | None = None
-    prompt_cache_key: str | None = None
-    safety_identifier: str | None = None
-    # Fields that would change the shape of the answer in ways that Polyvox does not carry.
-    n: PositiveInt | None = None
-    logprobs: bool | None = None
-    audio: Any = None
-    functions: Any = None
-    function_call: Any = None
+"""OpenAI's chat completions request, read to the canonical one."""
+
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from models import chat
+from models.dialects import openai_chat_fields as wire
+from models.dialects.json_body import invalid
+from models.dialects.openai_forms import FREEFORM, file_of, image_of
+from models.errors import InvalidRequest
+from models.parts import REST, json_text
+
+PROVIDER = "openai"
+_CANONICAL = frozenset(
+    (
+        "model",
+        "messages",
+        "tools",
+        "tool_choice",
+        "parallel_tool_calls",
+        "response_format",
+        "reasoning_effort",
+        "verbosity",
+        "max_completion_tokens",
+        "max_tokens",
+        "stop",
+        "temperature",
+        "top_p",
+        "presence_penalty",
+        "frequency_penalty",
+        "seed",
+        "service_tier",
+        "user",
+        "stream",
+        "stream_options",
+        "functions",
+        "function_call",
+    )
+)
+"""Fields that the canonical request has, in one form or another."""
+
+
+def decode(body: dict[str, Any]) -> chat.ChatRequest:
+    """With every field that OpenAI alone has, for it. Raises InvalidRequest naming the field at fault."""
+    try:
+        asked = msgspec.convert(body, wire.Request)
+    except msgspec.ValidationError as error:
+        raise invalid(str(error)) from None
+    private = {name: value for name, value in body.items() if name not in _CANONICAL and value is not None}
+    return canonical(asked, private)
+
+
+def canonical(asked: wire.Request, private: dict[str, Any]) -> chat.ChatRequest:
+    """`private` holds what goes to OpenAI's own models and nowhere else."""
+    return chat.ChatRequest(
+        model=asked.model,
+        messages=tuple(_message(m, i) for i, m in enumerate(asked.messages)),
+        tools=(*map(_tool, asked.tools or ()), *map(_function, asked.functions or ())),
+        tool_choice=_tool_choice(asked.tool_choice) or _function_choice(asked.function_call),
+        parallel_tool_calls=asked.parallel_tool_calls,
+        response_format=_response_format(asked.response_format),
+        reasoning=chat.Reasoning(effort=asked.reasoning_effort) if asked.reasoning_effort else None,
+        max_tokens=asked.max_completion_tokens or asked.max_tokens,
+        stop=(asked.stop,) if isinstance(asked.stop, str) else tuple(asked.stop or ()),
+        temperature=asked.temperature,
+        top_p=asked.top_p,
+        presence_penalty=asked.presence_penalty,
+        frequency_penalty=asked.frequency_penalty,
+        seed=asked.seed,
+        verbosity=asked.verbosity,
+        service_tier=asked.service_tier,
+        end_user=asked.user or "",
+        stream=bool(asked.stream),
+        provider_options={PROVIDER: private} if private else {},
+    )
+
+
+def _message(message: wire.Message, at: int) -> chat.Message:
+    where = f"messages[{at}]"
+    match message:
+        case wire.ToolResult():
+            return chat.Message("tool", (chat.ToolResult(message.tool_call_id, _result(message, where)),))
+        case wire.FunctionResult():
+            said = (chat.Text(message.content),) if message.content else ()
+            return chat.Message("tool", (chat.ToolResult("", said, message.name),))
+        case wire.Assistant():
+            return chat.Message("assistant", _assistant_parts(message), message.name or "")
+        case wire.User():
+            return chat.Message("user", _user_parts(message, where), message.name or "")
+    role: chat.Role = "developer" if isinstance(message, wire.Developer) else "system"
+    return chat.Message(role, _text_parts(message.content), message.name or "")
+
+
+def _user_parts(message: wire.User, where: str) -> tuple[chat.Part, ...]:
+    if isinstance(message.content, str):
+        return (chat.Text(message.content),)
+    if not message.content:
+        raise InvalidRequest(f"`{where}.content` has no parts", param=f"{where}.content")
+    return tuple(_input(part, where) for part in message.content)
+
+
+def _result(message: wire.ToolResult, where: str) -> tuple[chat.Text | chat.Image | chat.File, ...]:
+    if isinstance(message.content, str):
+        return (chat.Text(message.content),)
+    return tuple(_input(part, where) for part in message.content or ())
+
+
+def _text_parts(content: str | list[wire.TextPart]) -> tuple[chat.Text, ...]:
+    if isinstance(content, str):
+        return (chat.Text(content),)
+    return tuple(_text(part) for part in content)
+
+
+def _assistant_parts(message: wire.Assistant) -> tuple[chat.Part, ...]:
+    parts: list[chat.Part] = []
+    if thought := message.reasoning_content or message.reasoning:
+        parts.append(chat.Thinking(thought))
+    if isinstance(message.content, str):
+        parts.append(chat.Text(message.content))
+    else:
+        parts += [
+            _text(p) if isinstance(p, wire.TextPart) else chat.Refusal(p.refusal)
+            for p in message.content or ()
+        ]
+    if message.refusal:
+        parts.append(chat.Refusal(message.refusal))
+    if message.audio:
+        parts.append(chat.Native(chat.Opaque(PROVIDER, "audio", message.audio.id)))
+    parts += map(_call, message.tool_calls or ())
+    if called := message.function_call:
+        parts.append(chat.ToolCall("", called.name, called.arguments or ""))
+    return tuple(parts)
+
+
+def _call(call: wire.ToolCall | wire.CustomCall) -> chat.ToolCall:
+    if isinstance(call, wire.CustomCall):
+        written = json_text({"input": call.custom.input})
+        return chat.ToolCall(call.id, call.custom.name, written, freeform=True)
+    signed = _signature(call.extra_content) if call.extra_content else ()
+    return chat.ToolCall(call.id, call.function.name, call.function.arguments or "", signed)
+
+
+def _signature(extra: dict[str, Any]) -> tuple[chat.Opaque, ...]:
+    match extra:
+        case {"google": {"thought_signature": str(signature)}} if signature:
+            return (chat.Opaque("google", "thought_signature", signature),)
+        case _:
+            return ()
+
+
+def _input(part: wire.Part, where: str) -> chat.Text | chat.Image | chat.File:
+    match part:
+        case wire.TextPart():
+            return _text(part)
+        case wire.ImagePart():
+            cache, own = _mark(part.prompt_cache_breakpoint)
+            shown, at = part.image_url, f"{where}.content"
+            return image_of(shown.url, at, detail=shown.detail, cache=cache, opaque=own)
+        case wire.AudioPart():
+            media = "audio/wav" if part.input_audio.format == "wav" else "audio/mpeg"
+            return chat.File(media_type=media, data=part.input_audio.data)
+        case wire.FilePart():
+            return _file(part, where)
+        case wire.RefusalPart():
+            raise InvalidRequest("only an assistant's message holds a refusal", param=f"{where}.content")
+
+
+def _text(part: wire.TextPart) -> chat.Text:
+    if part.prompt_cache_breakpoint is None:
+        return chat.Text(part.text)
+    cache, own = _mark(part.prompt_cache_breakpoint)
+    return chat.Text(part.text, cache=cache, opaque=own)
+
+
+def _mark(asked: wire.Breakpoint | None) -> tuple[chat.CacheTtl | None, tuple[chat.Opaque, ...]]:
+    if asked is None:
+        return None, ()
+    kept = {"prompt_cache_breakpoint": msgspec.to_builtins(asked)}
+    own = (chat.Opaque(PROVIDER, REST, json_text(kept)),) if asked.ttl else ()
+    return "1h" if asked.ttl == "12h" else "5m", own
+
+
+def _file(part: wire.FilePart, where: str) -> chat.File:
+    file, (cache, own) = part.file, _mark(part.prompt_cache_breakpoint)
+    name = file.filename or ""
+    if file.file_id:
+        return chat.File(filename=name, file_id=file.file_id, file_provider=PROVIDER, cache=cache, opaque=own)
+    if not file.file_data:
+        raise InvalidRequest("a file needs `file_data` or `file_id`", param=f"{where}.content")
+    return file_of(file.file_data, name, cache=cache, opaque=own)
+
+
+def _tool(tool: wire.Tool | wire.CustomTool) -> chat.Tool:
+    if isinstance(tool, wire.Tool):
+        return _function(tool.function)
+    custom = tool.custom
+    plain = chat.Tool(custom.name, custom.description or "", FREEFORM, freeform=True)
+    if not custom.format:
+        return plain
+    return replace(plain, opaque=(chat.Opaque(PROVIDER, "custom", json_text({"format": custom.format})),))
+
+
+def _function(function: wire.Function) -> chat.Tool:
+    return chat.Tool(
+        name=function.name,
+        description=function.description or "",
+        parameters=function.parameters,
+        strict=function.strict,
+    )
+
+
+def _tool_choice(choice: Any) -> chat.ToolChoice | None:
+    match choice:
+        case None:
+            return None
+        case wire.NamedTool() | wire.NamedCustom():
+            return chat.ToolChoice("required", (_name(choice),))
+        case wire.AllowedChoice():
+            allowed = choice.allowed_tools
+            return chat.ToolChoice(allowed.mode, tuple(_name(tool) for tool in allowed.tools))
+        case _:
+            return chat.ToolChoice(choice)
+
+
+def _name(tool: wire.NamedTool | wire.NamedCustom) -> str:
+    return tool.function.name if isinstance(tool, wire.NamedTool) else tool.custom.name
+
+
+def _function_choice(choice: Any) -> chat.ToolChoice | None:
+    if choice is None:
+        return None
+    if isinstance(choice, wire.ToolName):
+        return chat.ToolChoice("required", (choice.name,))
+    return chat.ToolChoice(choice)
+
+
+def _response_format(asked: Any) -> chat.ResponseFormat | None:
+    if isinstance(asked, wire.JsonObjectFormat):
+        return chat.ResponseFormat("json_object")
+    if isinstance(asked, wire.JsonSchemaFormat):
+        schema = asked.json_schema
+        return chat.ResponseFormat(
+            "json_schema", schema.name, schema.description or "", schema.schema, schema.strict
+        )
+    return None

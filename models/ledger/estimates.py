@@ -9,6 +9,8 @@ from models.chat import (
     File,
     Image,
     Message,
+    Native,
+    Opaque,
     Part,
     Refusal,
     Text,
@@ -33,6 +35,9 @@ _TOOLS_TOKENS = 1_024
 (platform.claude.com, Tool use, Pricing), less elsewhere."""
 _IMAGE_TOKENS = 8_192
 """An image in its highest detail: the dearest published rule (Anthropic's) stays below 5,000."""
+
+_SOUND = "audio"
+"""Kind of an artefact that names sound kept at its provider."""
 
 _OUTPUT_KINDS: tuple[OutputKind, ...] = ("output", "reasoning")
 _TEXT_KINDS: tuple[InputKind, ...] = ("input", "cache_read", "cache_write_5m")
@@ -206,10 +211,13 @@ class _Measured:
 
     def message(self, message: Message) -> None:
         self.overhead += _MESSAGE_TOKENS
+        self.opaque(message.opaque)
         for part in message.parts:
             if type(part) is Text:
                 self.text(part.text)
                 self.long_cache = self.long_cache or part.cache == "1h"
+                if part.opaque or part.citations:
+                    self.artefacts(part)
             else:
                 self.part(part)
 
@@ -218,15 +226,39 @@ class _Measured:
         # What a provider makes of a schema repeats its keys in a language of its own.
         self.text_bytes += 2 * (len(tool.name) + len(msgspec.json.encode(tool.parameters)))
         self.text(tool.description)
+        self.opaque(tool.opaque)
         self.long_cache = self.long_cache or tool.cache == "1h"
 
     def text(self, text: str) -> None:
         self.text_bytes += len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
+    def opaque(self, held: tuple[Opaque, ...]) -> None:
+        for artefact in held:
+            self.text(artefact.value)
+
+    def artefacts(self, part: Text) -> None:
+        self.opaque(part.opaque)
+        for citation in part.citations:
+            for text in (citation.text, citation.title, citation.url):
+                self.text(text)
+            if citation.opaque is not None:
+                self.text(citation.opaque.value)
+
     def part(self, part: Part) -> None:
         self.long_cache = self.long_cache or getattr(part, "cache", None) == "1h"
+        if isinstance(part, Native):
+            self.text(part.opaque.value)
+            self.overhead += _IMAGE_TOKENS  # there may be pictures inside
+            self.has_images = True
+            if part.opaque.kind == _SOUND:
+                self.is_bounded, self.has_audio = False, True
+        elif not isinstance(part, Text):
+            self.opaque(part.opaque)
         match part:
-            case Text(text=text) | Refusal(text=text):
+            case Text(text=text):
+                self.text(text)
+                self.artefacts(part)
+            case Refusal(text=text):
                 self.text(text)
             case Image():
                 self.overhead += _IMAGE_TOKENS
@@ -241,9 +273,8 @@ class _Measured:
                 self.overhead += _MESSAGE_TOKENS
                 self.text(name)
                 self.text(arguments)
-            case Thinking(text=text, opaque=opaque):
+            case Thinking(text=text):
                 self.text(text)
-                self.text_bytes += sum(len(o.value) for o in opaque)
             case _:
                 self.overhead += _MESSAGE_TOKENS
                 for inner in part.parts:

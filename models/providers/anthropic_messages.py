@@ -1,45 +1,38 @@
 """Anthropic messages: the request.
 
-Source: anthropic 2.12, types/message_create_params.py and the blocks it names. Unknown fields are refused
-there, so nothing is passed through. Citations are not replayed: they point at documents by their place in
-the conversation, which an edit moves.
+Source: anthropic 2.12, types/message_create_params.py. Unknown fields are refused there, so nothing is passed
+through but what came from there.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
-from msgspec.structs import replace
-
-from models.chat import (
-    ChatRequest,
-    File,
-    Image,
-    Message,
-    Part,
-    Reasoning,
-    Refusal,
-    Text,
-    Thinking,
-    Tool,
-    ToolCall,
-    ToolResult,
+from models.chat import ChatRequest, Reasoning, Text, Tool
+from models.providers import parameters
+from models.providers.anthropic_blocks import (
+    HOME,
+    PROVIDER,
+    blocks,
+    marked,
+    text_block,
+    unbound,
+    with_whole_server_tools,
 )
-from models.providers import media, parameters
-from models.providers.anthropic_messages_answer import StreamDecoder as StreamDecoder
 from models.providers.anthropic_messages_answer import decode as decode
 from models.providers.anthropic_messages_answer import decode_usage as decode_usage
+from models.providers.anthropic_messages_stream import StreamDecoder as StreamDecoder
 from models.providers.failures import error_from as error_from
-from models.providers.history import Conversation, Turn, alternating, artefact
+from models.providers.history import Conversation, alternating
 from models.providers.names import tool_name
+from models.providers.private import definitions, restored
 from models.providers.profiles import Profile
-from models.providers.schema_subset import closed
+from models.providers.schema_subset import closed, object_root
 
 Json = dict[str, Any]
 
-PROVIDER = "anthropic"
 _RESERVED = frozenset(
     ("model", "messages", "stream", "max_tokens", "service_tier", "speed", "inference_geo", "fallbacks")
 )
-_IMAGE_TYPES = ("image/jpeg", "image/png", "image/gif", "image/webp")
 _TIERS = {
     "auto": "auto",
     "priority": "auto",
@@ -48,6 +41,7 @@ _TIERS = {
     "standard_only": "standard_only",
 }
 _DEFAULT_MAX_TOKENS = 4_096
+_GONE = "No longer on offer."
 
 
 def encode(
@@ -60,11 +54,11 @@ def encode(
 ) -> dict[str, Any]:
     """`max_output_tokens` is the model's limit: this API has no default for `max_tokens`.
 
-    `replay_thinking=False` leaves the model's earlier thinking out, for a history that was edited since and
-    that the provider refused as `thinking_bound`.
+    `replay_thinking=False` leaves out the model's earlier thinking and where its citations point, for a
+    history that was edited since and that the provider refused as `thinking_bound`.
     """
-    history = request.messages if replay_thinking else _without_thinking(request.messages)
-    talk = alternating(history, profile=profile)
+    history = request.messages if replay_thinking else unbound(request.messages)
+    talk = alternating(with_whole_server_tools(history), profile=profile, home=HOME)
     ceiling = parameters.output_ceiling(request, max_output_tokens)
     body: Json = {
         "model": model,
@@ -74,8 +68,7 @@ def encode(
     body |= parameters.sampling(request, profile)
     if stops := [stop for stop in parameters.stops(request, profile) if stop.strip()]:
         body["stop_sequences"] = stops
-    if request.tools:
-        body |= _tools(request, profile)
+    body |= _tools(request, profile) or _tools_gone(talk, profile)
     spoken = _add_format(body, request, profile)
     if system := _system((*talk.system, *spoken)):
         body["system"] = system
@@ -86,147 +79,76 @@ def encode(
         body["metadata"] = {"user_id": request.end_user}
     if request.stream:
         body["stream"] = True
-    options = request.provider_options.get(PROVIDER, {})
+    options = _options(request, body)
     _limit_cache(body, profile.cache_breakpoints - ("cache_control" in options))
-    return parameters.overlaid(body, options, reserved=_RESERVED)
+    return parameters.overlaid(body, options, reserved=_RESERVED | profile.options_refused)
+
+
+def _options(request: ChatRequest, body: Json) -> Json:
+    """How thinking is shown says nothing where there is none."""
+    options = request.provider_options.get(PROVIDER, {})
+    thinking = options.get("thinking")
+    if not thinking or "type" in thinking or "thinking" in body:
+        return options
+    return {name: value for name, value in options.items() if name != "thinking"}
 
 
 def _system(parts: tuple[Text, ...]) -> str | list[Json]:
-    if len(parts) == 1 and not parts[0].cache:
-        return parts[0].text
-    return [_text(part) for part in parts]
-
-
-def _without_thinking(messages: tuple[Message, ...]) -> tuple[Message, ...]:
-    return tuple(
-        replace(message, parts=tuple(part for part in message.parts if not isinstance(part, Thinking)))
-        for message in messages
-    )
+    written = [text_block(part) for part in parts]
+    if len(written) == 1 and written[0].keys() == {"type", "text"}:
+        text: str = written[0]["text"]
+        return text
+    return written
 
 
 def _messages(talk: Conversation, profile: Profile) -> list[Json]:
     messages: list[Json] = []
     for turn in talk.turns:
-        blocks = [block for part in turn.parts if (block := _block(part, turn, profile))]
-        messages.append({"role": turn.role, "content": blocks})
+        message: Json = {"role": turn.role, "content": blocks(turn, profile)}
+        messages.append(restored(message, turn.opaque, PROVIDER))
     last = messages[-1]["content"][-1]
     if messages[-1]["role"] == "assistant" and last["type"] == "text":
         last["text"] = last["text"].rstrip()
     return messages
 
 
-def _block(part: Part, turn: Turn, profile: Profile) -> Json | None:
-    match part:
-        case Text():
-            return _text(part)
-        case Refusal():
-            return {"type": "text", "text": part.text}
-        case Thinking():
-            return _thinking(part)
-        case ToolCall():
-            name, given = tool_name(part.name, profile), parameters.arguments(part.arguments)
-            return {"type": "tool_use", "id": part.id, "name": name, "input": given}
-        case ToolResult():
-            return _result(part)
-        case Image() | File() if turn.role == "assistant":
-            return _text(media.note(part))
-        case Image():
-            return _image(part)
-        case File():
-            return _document(part)
-
-
-def _thinking(part: Thinking) -> Json | None:
-    if redacted := artefact(part, PROVIDER, "redacted_thinking"):
-        return {"type": "redacted_thinking", "data": redacted}
-    signature = artefact(part, PROVIDER, "signature")
-    return {"type": "thinking", "thinking": part.text, "signature": signature} if signature else None
-
-
-def _result(result: ToolResult) -> Json:
-    block: Json = {"type": "tool_result", "tool_use_id": result.call_id}
-    # The one mark goes on the result itself: those inside count too.
-    mark = result.cache or next((part.cache for part in result.parts if part.cache), None)
-    content = [_result_block(replace(part, cache=None)) for part in result.parts]
-    if len(content) == 1 and content[0].keys() == {"type", "text"}:
-        block["content"] = content[0]["text"]
-    elif content:
-        block["content"] = content
-    if result.is_error:
-        block["is_error"] = True
-    return _marked(block, mark)
-
-
-def _result_block(part: Text | Image | File) -> Json:
-    match part:
-        case Text():
-            return _text(part)
-        case Image():
-            return _image(part)
-        case File():
-            return _document(part)
-
-
-def _text(part: Text) -> Json:
-    return _marked({"type": "text", "text": part.text}, part.cache)
-
-
-def _image(part: Image) -> Json:
-    source: Json
-    if part.data and media.media_type(part) in _IMAGE_TYPES:
-        source = {"type": "base64", "media_type": media.media_type(part), "data": part.data}
-    elif part.url:
-        source = {"type": "url", "url": part.url}
-    elif media.owned_by(part, PROVIDER):
-        source = {"type": "file", "file_id": part.file_id}
-    else:
-        return _marked(_text(media.note(part)), part.cache)
-    return _marked({"type": "image", "source": source}, part.cache)
-
-
-def _document(part: File) -> Json:
-    source: Json
-    text = media.plain_text(part)
-    if text is not None and text.strip():
-        source = {"type": "text", "media_type": "text/plain", "data": text}
-    elif part.data and media.media_type(part) == "application/pdf":
-        source = {"type": "base64", "media_type": "application/pdf", "data": part.data}
-    elif part.url and media.media_type(part) == "application/pdf":
-        source = {"type": "url", "url": part.url}
-    elif media.owned_by(part, PROVIDER):
-        source = {"type": "file", "file_id": part.file_id}
-    else:
-        return _marked(_text(media.note(part)), part.cache)
-    block: Json = {"type": "document", "source": source}
-    if part.filename:
-        block["title"] = part.filename
-    return _marked(block, part.cache)
+def _tools_gone(talk: Conversation, profile: Profile) -> Json:
+    """Stand-ins for tools that were called and are not offered any more."""
+    called = {tool_name(call.name, profile): None for turn in talk.turns for call in turn.calls}
+    if not called or not profile.calls_need_tools:
+        return {}
+    schema = {"type": "object", "properties": Json()}
+    tools = [{"name": name, "description": _GONE, "input_schema": schema} for name in called]
+    return {"tools": tools, "tool_choice": {"type": "none"}}
 
 
 def _tools(request: ChatRequest, profile: Profile) -> Json:
     tools, fields = request.tools, Json()
-    choice = request.tool_choice
+    choice = parameters.choice(request)
+    one = choice is not None and choice.mode == "required" and len(choice.names) == 1
+    if choice and choice.mode != "none" and choice.names and not (one and profile.forced_tools):
+        # "One of these" exists for one tool that is forced: else the others are not offered.
+        tools = tuple(tool for tool in tools if tool.name in choice.names)
     if choice and choice.mode == "required" and profile.forced_tools:
-        # "One of these" exists for one tool alone: for several, the others are not offered.
-        tools = tuple(tool for tool in tools if tool.name in choice.names) or tools
-        one = len(choice.names) == 1
         fields = {"type": "tool", "name": tool_name(choice.names[0], profile)} if one else {"type": "any"}
     elif choice:
         fields = {"type": "none" if choice.mode == "none" else "auto"}
     if request.parallel_tool_calls is False and fields.get("type") != "none":
         fields = {"type": "auto", **fields, "disable_parallel_tool_use": True}
-    body: Json = {"tools": [_tool(tool, profile) for tool in tools]}
-    return body | ({"tool_choice": fields} if fields else {})
+    offered = definitions(tools, PROVIDER, lambda tool: _tool(tool, profile))
+    if not offered:
+        return {}
+    return {"tools": offered} | ({"tool_choice": fields} if fields else {})
 
 
 def _tool(tool: Tool, profile: Profile) -> Json:
-    schema = {**(tool.parameters or {"properties": {}}), "type": "object"}
+    schema = object_root(tool.parameters or {"properties": {}})
     definition: Json = {"name": tool_name(tool.name, profile), "input_schema": schema}
     if tool.description:
         definition["description"] = tool.description
     if tool.strict and profile.structured == "json_schema":
         definition |= {"strict": True, "input_schema": closed(schema)}
-    return _marked(definition, tool.cache)
+    return marked(definition, tool.cache)
 
 
 def _add_format(body: Json, request: ChatRequest, profile: Profile) -> tuple[Text, ...]:
@@ -242,7 +164,7 @@ def _add_format(body: Json, request: ChatRequest, profile: Profile) -> tuple[Tex
 
 def _add_thinking(body: Json, request: ChatRequest, profile: Profile) -> None:
     """Source: Anthropic extended and adaptive thinking guides, for what may not stand beside it."""
-    wish = request.reasoning
+    wish, options = request.reasoning, request.provider_options.get(PROVIDER, {})
     if wish is None or profile.reasoning == "none":
         return
     if profile.reasoning == "budget":
@@ -251,6 +173,8 @@ def _add_thinking(body: Json, request: ChatRequest, profile: Profile) -> None:
         thinking = _adaptive_thinking(wish, profile)
         if thinking["type"] == "adaptive" and (effort := parameters.effort(wish, profile.efforts)):
             body["output_config"] = {**body.get("output_config", {}), "effort": effort}
+    if "thinking" in options and options["thinking"] is None:
+        return  # effort was all that was wished for
     forced = body.get("tool_choice", {}).get("type") in ("any", "tool")
     if not thinking or (forced and not profile.always_reasons):
         return
@@ -278,26 +202,28 @@ def _thinking_budget(body: Json, wanted: int | None, profile: Profile) -> Json:
     return {"type": "enabled", "budget_tokens": budget}
 
 
-def _marked(block: Json, ttl: str | None) -> Json:
-    if ttl:
-        block["cache_control"] = {"type": "ephemeral"} | ({"ttl": "1h"} if ttl == "1h" else {})
-    return block
-
-
 def _limit_cache(body: Json, most: int) -> None:
     """Keeps the first mark, the prefix that most requests share, and the latest; longer-lived ones first.
 
     Source: Anthropic prompt caching guide: at most four, and a 1h entry may not follow a 5m one.
     """
-    system = body.get("system", ())
-    holders = [*body.get("tools", ()), *(() if isinstance(system, str) else system)]
-    holders += [block for message in body["messages"] for block in message["content"]]
-    marked = [block for block in holders if "cache_control" in block]
-    for block in marked[1 : max(len(marked) - most + 1, 1)]:
+    marked_blocks = [block for block in _holders(body) if block.get("cache_control")]
+    for block in marked_blocks[1 : max(len(marked_blocks) - most + 1, 1)]:
         del block["cache_control"]
     short = False
-    for block in marked:
+    for block in marked_blocks:
         if control := block.get("cache_control"):
             if short:
                 control.pop("ttl", None)
             short = short or control.get("ttl") != "1h"
+
+
+def _holders(body: Json) -> Iterator[Json]:
+    """What may carry a mark, in the order in which the provider reads it."""
+    yield from body.get("tools", ())
+    yield from () if isinstance(system := body.get("system", ()), str) else system
+    for message in body["messages"]:
+        for block in message["content"]:
+            if isinstance(inner := block.get("content"), list):
+                yield from (one for one in inner if isinstance(one, dict))
+            yield block

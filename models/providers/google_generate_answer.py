@@ -1,7 +1,6 @@
-"""Gemini generateContent: the answer, whole or streamed.
+"""Gemini generateContent: the whole answer, and what a streamed one has in common with it.
 
-Source: google-genai 3.4, types.py (GenerateContentResponse). A stream is a row of such answers without an
-end mark: `finishReason` ends it and the last `usageMetadata` counts.
+Source: google-genai 3.4, types.py (GenerateContentResponse).
 """
 
 import hashlib
@@ -10,36 +9,31 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from models.chat import (
     ChatResponse,
-    Chunk,
     Citation,
-    CitationDelta,
-    Finished,
     FinishReason,
     Image,
+    Native,
     Opaque,
-    OpaqueDelta,
     Part,
     ServerTool,
-    Started,
     Text,
-    TextDelta,
     Thinking,
-    ThinkingDelta,
     ToolCall,
-    ToolCallStarted,
     Usage,
 )
-from models.errors import ProviderGarbled
-from models.providers.failures import garbled, stream_error
+from models.parts import MADE_ID, json_text
+from models.providers.failures import garbled
+from models.providers.private import BLOCK
 from models.usage import UNKNOWN, normal_usage, read_counts
 
 PROVIDER = "google"
 _FINISH: dict[str, FinishReason] = {"STOP": "stop", "MAX_TOKENS": "length", "CONTINUATION": "length"}
 """Every other reason says that the rest was withheld."""
-_BROKEN = frozenset(
+BROKEN = frozenset(
     (
         "MALFORMED_FUNCTION_CALL",
         "UNEXPECTED_TOOL_CALL",
@@ -50,6 +44,7 @@ _BROKEN = frozenset(
     )
 )
 """The model broke its own protocol: another attempt may fare better."""
+_KNOWN = frozenset(("text", "thoughtSignature", "functionCall", "inlineData"))
 
 
 class _Camel(Struct, frozen=True, rename="camel"):
@@ -61,7 +56,7 @@ class _Modality(_Camel, frozen=True, gc=False):
     token_count: int = 0
 
 
-class _Usage(_Camel, frozen=True):
+class Counted(_Camel, frozen=True):
     prompt_token_count: int | None = None
     cached_content_token_count: int | None = None
     candidates_token_count: int | None = None
@@ -76,7 +71,7 @@ class _Usage(_Camel, frozen=True):
     """What served the call: may be less than was asked for."""
 
 
-class _FunctionCall(_Camel, frozen=True):
+class FunctionCall(_Camel, frozen=True):
     name: str
     args: dict[str, Any] | None = None
     id: str | None = None
@@ -87,11 +82,11 @@ class _Blob(_Camel, frozen=True, gc=False):
     data: str = ""
 
 
-class _Part(_Camel, frozen=True):
+class ReadPart(_Camel, frozen=True):
     text: str | None = None
     thought: bool = False
     thought_signature: str | None = None
-    function_call: _FunctionCall | None = None
+    function_call: FunctionCall | None = None
     inline_data: _Blob | None = None
 
     @property
@@ -101,7 +96,7 @@ class _Part(_Camel, frozen=True):
 
 
 class _Content(_Camel, frozen=True):
-    parts: list[_Part] | None = None
+    parts: list[dict[str, Any]] | None = None
 
 
 class _Web(_Camel, frozen=True, gc=False):
@@ -114,7 +109,7 @@ class _GroundingChunk(_Camel, frozen=True):
     maps: Any = None
 
 
-class _Grounding(_Camel, frozen=True):
+class Grounding(_Camel, frozen=True):
     grounding_chunks: list[_GroundingChunk] | None = None
     web_search_queries: list[str] | None = None
 
@@ -125,14 +120,14 @@ class _Grounding(_Camel, frozen=True):
         return {"web_search": len(self.web_search_queries or ()), "maps": int(on_maps)}
 
 
-class _Candidate(_Camel, frozen=True):
+class Candidate(_Camel, frozen=True):
     content: _Content | None = None
     finish_reason: str | None = None
     index: int = 0
-    grounding_metadata: _Grounding | None = None
+    grounding_metadata: Grounding | None = None
 
     @property
-    def parts(self) -> list[_Part]:
+    def parts(self) -> list[dict[str, Any]]:
         return (self.content.parts if self.content else None) or []
 
     @property
@@ -145,8 +140,8 @@ class _Feedback(_Camel, frozen=True):
     block_reason: str | None = None
 
 
-class _Body(_Camel, frozen=True):
-    candidates: list[_Candidate] | None = None
+class Answer(_Camel, frozen=True):
+    candidates: list[Candidate] | None = None
     prompt_feedback: _Feedback | None = None
     usage_metadata: Any = None
     """Read apart: an answer is good whatever its usage is."""
@@ -155,139 +150,81 @@ class _Body(_Camel, frozen=True):
     error: Any = None
 
 
-_events = msgspec.json.Decoder(_Body | list[_Body])
-
-
 def decode(body: dict[str, Any], *, tool_names: Mapping[str, str] | None = None) -> ChatResponse:
     """`tool_names` gives back the caller's names: see `names.original_names`."""
     try:
-        answer = msgspec.convert(body, _Body)
+        answer = msgspec.convert(body, Answer)
+        candidate = answer.candidates[0] if answer.candidates else None
+        parts = _parts(candidate, answer.response_id, tool_names or {}) if candidate else []
     except msgspec.ValidationError as error:
         raise garbled(str(error), provider=PROVIDER) from None
-    candidate = answer.candidates[0] if answer.candidates else None
-    reason = _end(answer, candidate)
-    if reason is None or reason in _BROKEN:
+    reason = end_of(answer, candidate)
+    if reason is None or reason in BROKEN:
         raise garbled(f"the answer has finishReason {reason}", provider=PROVIDER, model=answer.model_version)
-    parts = _parts(candidate, answer.response_id, tool_names or {}) if candidate else []
-    usage = read_counts(answer.usage_metadata, _Usage)
+    usage = read_counts(answer.usage_metadata, Counted)
     return ChatResponse(
         id=answer.response_id,
         model=answer.model_version,
         parts=tuple(parts),
-        finish=_finish(reason, calls=any(isinstance(part, ToolCall) for part in parts)),
-        usage=_normal(usage, candidate.grounding_metadata if candidate else None),
+        finish=finish_of(reason, calls=any(isinstance(part, ToolCall) for part in parts)),
+        usage=normal(usage, candidate.grounding_metadata if candidate else None),
         service_tier=(usage.service_tier if usage else None) or "",
     )
 
 
 def decode_usage(usage: object) -> Usage:
     """The `usageMetadata` object in the normal form, or UNKNOWN."""
-    return _normal(read_counts(usage, _Usage), None)
+    return normal(read_counts(usage, Counted), None)
 
 
-class StreamDecoder:
-    """One streamed answer. Function calls come whole; pictures have no chunk and are left out."""
-
-    def __init__(
-        self, *, provider: str = PROVIDER, model: str = "", tool_names: Mapping[str, str] | None = None
-    ) -> None:
-        self._provider = provider
-        self._model = model
-        self._names = tool_names or {}
-        self._id = ""
-        self._started = False
-        self._finished = False
-        self._reason: str | None = None
-        self._usage: object = None
-        self._grounding: _Grounding | None = None
-        self._calls = 0
-
-    def feed(self, event: str, data: bytes) -> list[Chunk]:  # noqa: ARG002  # Google names no events
-        try:
-            got = _events.decode(data)
-        except (msgspec.DecodeError, ValueError) as error:
-            raise self._garbled(str(error)) from None
-        chunks: list[Chunk] = []
-        # An error may come as a list of one.
-        for answer in got if isinstance(got, list) else (got,):
-            self._add(answer, data, chunks)
-        return chunks
-
-    def finish(self) -> list[Chunk]:
-        """Call at the end of the stream; raises ProviderGarbled if the answer had not ended."""
-        if self._finished:
-            return []
-        if self._reason is None:
-            raise self._garbled("the stream ended before the answer did")
-        self._finished = True
-        usage = read_counts(self._usage, _Usage)
-        finish = _finish(self._reason, calls=self._calls > 0)
-        tier = (usage.service_tier if usage else None) or ""
-        return [Finished(finish, _normal(usage, self._grounding), service_tier=tier)]
-
-    def _add(self, answer: _Body, data: bytes, chunks: list[Chunk]) -> None:
-        if answer.error is not None:
-            raise stream_error(data, provider=self._provider, model=self._model)
-        if not self._started:
-            self._started, self._id = True, answer.response_id
-            chunks.append(Started(answer.response_id, answer.model_version))
-        if answer.usage_metadata is not None:
-            self._usage = answer.usage_metadata
-        candidate = answer.candidates[0] if answer.candidates else None
-        if candidate is not None:
-            for part in candidate.parts:
-                self._add_part(part, chunks)
-            if candidate.grounding_metadata is not None:
-                self._grounding = candidate.grounding_metadata
-                chunks += map(CitationDelta, candidate.citations)
-        self._reason = _end(answer, candidate) or self._reason
-        if self._reason in _BROKEN:
-            raise self._garbled(f"the answer has finishReason {self._reason}")
-
-    def _add_part(self, part: _Part, chunks: list[Chunk]) -> None:
-        if part.function_call is not None:
-            call = _tool_call(part.function_call, part.opaque, self._id, self._calls, self._names)
-            chunks.append(ToolCallStarted(self._calls, call.id, call.name, call.arguments, call.opaque))
-            self._calls += 1
-            return
-        if part.text or (part.text is not None and part.thought_signature):
-            chunks.append(ThinkingDelta(part.text) if part.thought else TextDelta(part.text))
-        if part.thought_signature:
-            chunks += map(OpaqueDelta, part.opaque)
-
-    def _garbled(self, what: str) -> ProviderGarbled:
-        return garbled(what, provider=self._provider, model=self._model)
+def read_part(raw: dict[str, Any]) -> ReadPart | Native:
+    """A part of a known kind, or one of the provider's own: code that it ran, say."""
+    if _KNOWN.isdisjoint(raw):
+        return Native(Opaque(PROVIDER, BLOCK, json_text(raw)))
+    return msgspec.convert(raw, ReadPart)
 
 
-def _parts(candidate: _Candidate, answer_id: str, names: Mapping[str, str]) -> list[Part]:
+def image(part: ReadPart) -> Image | None:
+    """What the model drew."""
+    blob = part.inline_data
+    return Image(blob.mime_type, blob.data, opaque=part.opaque) if blob else None
+
+
+def _parts(candidate: Candidate, answer_id: str, names: Mapping[str, str]) -> list[Part]:
     parts: list[Part] = []
-    for part in candidate.parts:
-        if part.function_call is not None:
+    for raw in candidate.parts:
+        part = read_part(raw)
+        if isinstance(part, Native):
+            parts.append(part)
+        elif part.function_call is not None:
             nth = sum(isinstance(before, ToolCall) for before in parts)
-            parts.append(_tool_call(part.function_call, part.opaque, answer_id, nth, names))
+            parts.append(tool_call(part.function_call, part.opaque, answer_id, nth, names))
         elif part.thought:
             parts.append(Thinking(part.text or "", part.opaque))
-        elif part.inline_data is not None:
-            parts.append(Image(part.inline_data.mime_type, part.inline_data.data))
+        elif drawn := image(part):
+            parts.append(drawn)
         elif part.text or part.opaque:
             parts.append(Text(part.text or "", opaque=part.opaque))
     if candidate.citations:
         last = next((i for i in reversed(range(len(parts))) if isinstance(parts[i], Text)), None)
         if last is not None:
-            parts[last] = msgspec.structs.replace(parts[last], citations=candidate.citations)
+            parts[last] = replace(parts[last], citations=candidate.citations)
     return parts
 
 
-def _tool_call(
-    call: _FunctionCall, opaque: tuple[Opaque, ...], answer_id: str, nth: int, names: Mapping[str, str]
+def tool_call(
+    call: FunctionCall, opaque: tuple[Opaque, ...], answer_id: str, nth: int, names: Mapping[str, str]
 ) -> ToolCall:
     """Models before Gemini 3 give no ids: the answer's own id makes one that no other answer has."""
-    arguments = msgspec.json.encode(call.args or {}).decode()
+    arguments = json_text(call.args or {})
+    if call.id:
+        return ToolCall(call.id, names.get(call.name, call.name), arguments, opaque)
     made = f"call_{hashlib.sha256(f'{answer_id} {nth}'.encode()).hexdigest()[:16]}"
-    return ToolCall(call.id or made, names.get(call.name, call.name), arguments, opaque)
+    own = (*opaque, Opaque(PROVIDER, MADE_ID, "true"))
+    return ToolCall(made, names.get(call.name, call.name), arguments, own)
 
 
-def _end(answer: _Body, candidate: _Candidate | None) -> str | None:
+def end_of(answer: Answer, candidate: Candidate | None) -> str | None:
     """Why the answer ended, once it has."""
     if candidate is None and answer.prompt_feedback and answer.prompt_feedback.block_reason:
         return "BLOCKED"
@@ -295,12 +232,12 @@ def _end(answer: _Body, candidate: _Candidate | None) -> str | None:
     return None if reason == "FINISH_REASON_UNSPECIFIED" else reason
 
 
-def _finish(reason: str, *, calls: bool) -> FinishReason:
+def finish_of(reason: str, *, calls: bool) -> FinishReason:
     finish = _FINISH.get(reason, "content_filter")
     return "tool_calls" if finish == "stop" and calls else finish
 
 
-def _normal(usage: _Usage | None, grounding: _Grounding | None) -> Usage:
+def normal(usage: Counted | None, grounding: Grounding | None) -> Usage:
     """Thoughts stand beside the candidates' count, what tools found beside the prompt's."""
     if usage is None or usage.prompt_token_count is None:
         return UNKNOWN

@@ -1,12 +1,12 @@
 """Any history, however torn, as turns that every provider accepts.
 
 Guarantees: no empty text and no empty turn; after an assistant turn with calls comes a user turn that
-opens with exactly their results, in the calls' order; ids are legal, unique and stable.
+opens with exactly their results, in the calls' order; ids are legal, unique and stable; private artefacts
+are the target's own.
 """
 
 import re
-from collections import defaultdict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import groupby
 from typing import assert_never
 
@@ -17,6 +17,7 @@ from models.chat import (
     File,
     Image,
     Message,
+    Native,
     Opaque,
     Part,
     Refusal,
@@ -26,19 +27,13 @@ from models.chat import (
     ToolCall,
     ToolResult,
 )
-from models.providers.names import CallIds, pairing_key
+from models.parts import MADE_ID, REST, artefact
+from models.providers.names import CallIds
+from models.providers.pairing import Results, answer_to, orphan
 from models.providers.profiles import Profile
+from models.providers.stand_ins import CONTINUE, OPENING, SYSTEM_LABEL
 
-OPENING = Text("(The conversation begins.)")
-CONTINUE = Text("Continue.")
-_NO_RESULT = Text("No result: the call was interrupted.")
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_REPLAYED = {
-    "openai": frozenset[str](),
-    "anthropic": frozenset(("signature", "redacted_thinking")),
-    "google": frozenset(("thought_signature",)),
-}
-"""Kinds of artefacts that go back to the provider they came from."""
 _SYSTEM: tuple[Role, ...] = ("system", "developer")
 
 
@@ -47,6 +42,7 @@ class Turn(Struct, frozen=True):
     """Never `tool`: results open a user turn."""
     parts: tuple[Part, ...]
     name: str = ""
+    opaque: tuple[Opaque, ...] = ()
 
     @property
     def is_system(self) -> bool:
@@ -55,6 +51,10 @@ class Turn(Struct, frozen=True):
     @property
     def results(self) -> tuple[ToolResult, ...]:
         return tuple(part for part in self.parts if isinstance(part, ToolResult))
+
+    @property
+    def texts(self) -> tuple[Text, ...]:
+        return tuple(part for part in self.parts if isinstance(part, Text))
 
     @property
     def calls(self) -> tuple[ToolCall, ...]:
@@ -68,18 +68,37 @@ class Conversation(Struct, frozen=True):
     turns: list[Turn]
 
 
-def paired(messages: Sequence[Message], *, profile: Profile, keep_names: bool) -> list[Turn]:
+class Home(Struct, frozen=True):
+    """Whose private artefacts a wire sends back, and which kinds of them."""
+
+    provider: str
+    kinds: frozenset[str]
+    signs_empty_texts: bool = False
+    ends_on_thinking: bool = True
+    """An answer may break off before it said anything."""
+
+    def takes(self, artefacts: Iterable[Opaque]) -> bool:
+        return any(o.provider == self.provider and o.kind in self.kinds and o.value for o in artefacts)
+
+
+def paired(
+    messages: Sequence[Message], *, profile: Profile, home: Home, keep_names: bool = False
+) -> list[Turn]:
     """Turns in the caller's order, every call with its result. Names become text where not kept."""
-    tidy = [turn for message in messages for turn in _tidy(message, profile, keep_names=keep_names)]
-    return _with_results(_joined_answers(tidy), CallIds(max_length=profile.tool_id_max))
+    tidy = [turn for message in messages for turn in _tidy(message, home, keep_names=keep_names)]
+    ids = CallIds(max_length=profile.tool_id_max, required=profile.call_ids_required)
+    return _with_results(_joined_answers(tidy), ids, home)
 
 
-def alternating(messages: Sequence[Message], *, profile: Profile) -> Conversation:
+def alternating(messages: Sequence[Message], *, profile: Profile, home: Home) -> Conversation:
     """For the providers whose system prompt stands apart and whose roles alternate."""
-    turns = paired(messages, profile=profile, keep_names=False)
+    turns = paired(messages, profile=profile, home=home)
     first = next((i for i, turn in enumerate(turns) if not turn.is_system), len(turns))
-    system = tuple(part for turn in turns[:first] for part in turn.parts if isinstance(part, Text))
-    placed = merged(_place_system(merged(turns[first:]), native=profile.mid_system))
+    system = tuple(text for turn in turns[:first] for text in turn.texts)
+    told = merged(turns[first:])
+    if not home.ends_on_thinking:
+        told = merged(spoken for turn in told if (spoken := _without_last_thoughts(turn)).parts)
+    placed = merged(_place_system(told, native=profile.mid_system))
     if not placed or placed[0].role != "user":
         placed.insert(0, Turn("user", (OPENING,)))
     if placed[-1].role == "assistant" and not profile.prefill:
@@ -93,54 +112,52 @@ def merged(turns: Iterable[Turn]) -> list[Turn]:
     return [_as_one(list(run)) for _, run in runs]
 
 
-def artefact(part: Text | ToolCall | Thinking, provider: str, kind: str) -> str | None:
-    """The part's private artefact of that provider and kind; those of others never leave here."""
-    return next((o.value for o in part.opaque if o.provider == provider and o.kind == kind), None)
-
-
-def _tidy(message: Message, profile: Profile, *, keep_names: bool) -> list[Turn]:
-    results = tuple(part for part in message.parts if isinstance(part, ToolResult))
-    others = tuple(part for part in message.parts if not isinstance(part, ToolResult))
-    if message.role == "assistant":
-        turn = Turn("assistant", tuple(part for part in others if _says(part, profile)))
-    else:
-        heard = (_as_input(part) for part in others if not isinstance(part, Thinking))
-        role: Role = "user" if message.role == "tool" else message.role
-        turn = Turn(role, tuple(part for part in heard if _says(part, profile)))
-    if turn.is_system:
-        turn = Turn(turn.role, tuple(part for part in turn.parts if isinstance(part, Text)))
-    said = [_named(turn, message.name, keep=keep_names)] if turn.parts else []
+def _tidy(message: Message, home: Home, *, keep_names: bool) -> list[Turn]:
+    readable = _readable(message.parts, home)
+    results = tuple(part for part in readable if isinstance(part, ToolResult))
+    others = tuple(part for part in readable if not isinstance(part, ToolResult)) if results else readable
+    role: Role = "user" if message.role == "tool" else message.role
+    if role != "assistant":
+        others = tuple(_as_input(part) for part in others if not isinstance(part, Thinking))
+    said = tuple(part for part in others if _says(part, home))
+    if role in _SYSTEM:
+        said = tuple(part for part in said if isinstance(part, Text))
+    turns = [_named(Turn(role, said, opaque=message.opaque), message.name, keep=keep_names)] if said else []
     given = [Turn("user", results)] if results else []
-    return said + given if message.role == "assistant" else given + said
+    return turns + given if role == "assistant" else given + turns
+
+
+def _readable(parts: tuple[Part, ...], home: Home) -> tuple[Part, ...]:
+    """With what the target is told in place of blocks that are not its own."""
+    if not any(isinstance(part, Native) for part in parts):
+        return parts
+    read: list[Part] = []
+    for part in parts:
+        read += part.parts if isinstance(part, Native) and not home.takes((part.opaque,)) else (part,)
+    return tuple(read)
 
 
 def _named(turn: Turn, name: str, *, keep: bool) -> Turn:
-    if not name or turn.role == "assistant":
+    if not name:
         return turn
     if keep and _PLAIN_NAME.fullmatch(name):
-        return Turn(turn.role, turn.parts, name)
-    return Turn(turn.role, (Text(f"{name}:"), *turn.parts))
+        return replace(turn, name=name)
+    # A model that sees its own turns begin with a name goes on writing one.
+    return turn if turn.role == "assistant" else replace(turn, parts=(Text(f"{name}:"), *turn.parts))
 
 
-def _says(part: Part, profile: Profile) -> bool:
+def _says(part: Part, home: Home) -> bool:
     match part:
         case Text():
-            # Gemini signs empty texts too.
-            signed = profile.provider == "google" and _is_home(part.opaque, profile)
-            return signed or bool(part.text.strip())
+            return bool(part.text.strip()) or (home.signs_empty_texts and home.takes(part.opaque))
         case Refusal():
             return bool(part.text.strip())
         case Thinking():
-            return _is_home(part.opaque, profile)
-        case Image() | File() | ToolCall() | ToolResult():
+            return home.takes(part.opaque)
+        case Image() | File() | ToolCall() | ToolResult() | Native():
             return True
         case _:
             assert_never(part)
-
-
-def _is_home(artefacts: tuple[Opaque, ...], profile: Profile) -> bool:
-    kinds = _REPLAYED[profile.provider]
-    return any(o.provider == profile.provider and o.kind in kinds and o.value for o in artefacts)
 
 
 def _as_input(part: Part) -> Part:
@@ -148,8 +165,8 @@ def _as_input(part: Part) -> Part:
     match part:
         case ToolCall():
             return Text(f"[Call of the tool {part.name}: {part.arguments}]")
-        case Text():
-            return replace(part, opaque=())
+        case Text() if part.opaque:
+            return replace(part, opaque=tuple(o for o in part.opaque if o.kind == REST))
         case Refusal():
             return Text(part.text)
         case _:
@@ -157,95 +174,70 @@ def _as_input(part: Part) -> Part:
 
 
 def _joined_answers(turns: list[Turn]) -> list[Turn]:
-    """Parallel calls that came as several messages are one turn; text after a call begins another."""
+    """Parallel calls that came as messages of their own belong to the answer whose calls they are."""
     runs: list[list[Turn]] = []
-    called = False
     for turn in turns:
-        more_calls = all(isinstance(part, ToolCall | Thinking) for part in turn.parts)
-        goes_on = bool(runs) and runs[-1][0].role == turn.role == "assistant" and (more_calls or not called)
-        if goes_on:
-            runs[-1].append(turn)
+        is_more = all(isinstance(part, ToolCall | Thinking | Native) for part in turn.parts)
+        before = runs[-1] if runs else []
+        if is_more and turn.role == "assistant" and any(one.calls for one in before):
+            before.append(turn)
         else:
             runs.append([turn])
-        called = bool(turn.calls) or (goes_on and called)
     return [_as_one(run) for run in runs]
 
 
 def _as_one(run: list[Turn]) -> Turn:
     if len(run) == 1:
         return run[0]
-    return Turn(run[0].role, tuple(part for turn in run for part in turn.parts))
+    parts = tuple(part for turn in run for part in turn.parts)
+    return Turn(run[0].role, parts, run[0].name, tuple(o for turn in run for o in turn.opaque))
 
 
-def _with_results(turns: list[Turn], ids: CallIds) -> list[Turn]:
-    results = _Results(turns)
+def _without_last_thoughts(turn: Turn) -> Turn:
+    if not turn.parts or not isinstance(turn.parts[-1], Thinking):
+        return turn
+    spoken = [at for at, part in enumerate(turn.parts) if not isinstance(part, Thinking)]
+    return replace(turn, parts=turn.parts[: spoken[-1] + 1 if spoken else 0])
+
+
+def _with_results(turns: list[Turn], ids: CallIds, home: Home) -> list[Turn]:
+    results = Results([turn.parts for turn in turns])
     out: list[Turn] = []
     for at, turn in enumerate(turns):
         parts: list[Part] = []
         answers: list[Part] = []
         for part in turn.parts:
             if isinstance(part, ToolCall):
-                call = replace(part, id=ids.give(part.id))
+                had_none = artefact(part.opaque, home.provider, MADE_ID) is not None
+                call = replace(part, id=ids.give("" if had_none else part.id))
                 parts.append(call)
-                answers.append(_answer_to(call, results.take(part, at)))
+                answers.append(_answer(call, results.take(part, at), home))
             elif not isinstance(part, ToolResult):
                 parts.append(part)
             elif not results.is_taken(part, at):
-                parts += _orphan(part)
+                parts += orphan(replace(part, parts=_shown(part.parts, home)))
         if parts:
-            out.append(Turn(turn.role, tuple(parts), turn.name))
+            out.append(replace(turn, parts=tuple(parts)))
         if answers:
             out.append(Turn("user", tuple(answers)))
     return out
 
 
-class _Results:
-    """Pairs by id over the whole history, never by adjacency.
-
-    A call takes the first result after it, but none from behind a later call of the same id: there are
-    hosts that number each turn's calls from 0. Calls are to be asked for in their order.
-    """
-
-    def __init__(self, turns: list[Turn]) -> None:
-        self._waiting: defaultdict[str, deque[tuple[int, ToolResult]]] = defaultdict(deque)
-        self._asked: defaultdict[str, deque[int]] = defaultdict(deque)
-        self._taken: set[tuple[int, int]] = set()
-        for at, turn in enumerate(turns):
-            for part in turn.parts:
-                if isinstance(part, ToolCall):
-                    self._asked[pairing_key(part)].append(at)
-                elif isinstance(part, ToolResult):
-                    self._waiting[pairing_key(part)].append((at, part))
-
-    def take(self, call: ToolCall, at: int) -> ToolResult | None:
-        key = pairing_key(call)
-        asked, waiting = self._asked[key], self._waiting[key]
-        while asked and asked[0] <= at:
-            asked.popleft()
-        until = asked[0] if asked else None
-        while waiting and (until is None or waiting[0][0] < until):
-            place, result = waiting.popleft()
-            if place > at:
-                self._taken.add((place, id(result)))
-                return result
-        return None
-
-    def is_taken(self, result: ToolResult, at: int) -> bool:
-        return (at, id(result)) in self._taken
+def _answer(call: ToolCall, result: ToolResult | None, home: Home) -> ToolResult:
+    shown = _shown(result.parts, home) if result else ()
+    return answer_to(call, replace(result, parts=shown) if result else None)
 
 
-def _answer_to(call: ToolCall, result: ToolResult | None) -> ToolResult:
-    if result is None:
-        return ToolResult(call.id, (_NO_RESULT,), name=call.name, is_error=True)
-    parts = tuple(part for part in result.parts if not isinstance(part, Text) or part.text.strip())
-    return replace(result, call_id=call.id, name=call.name, parts=parts)
-
-
-def _orphan(result: ToolResult) -> list[Part]:
-    """A result whose call is gone (truncation, compression) still says something: as text."""
-    what = f"the tool {result.name}" if result.name else "a tool"
-    said = [p for p in result.parts if not isinstance(p, Text) or p.text.strip()]
-    return [Text(f"[Result of an earlier call of {what}]"), *said]
+def _shown(
+    parts: Collection[Text | Image | File | Native], home: Home
+) -> tuple[Text | Image | File | Native, ...]:
+    read: list[Text | Image | File | Native] = []
+    for part in parts:
+        if isinstance(part, Native) and not home.takes((part.opaque,)):
+            read += part.parts
+        elif not isinstance(part, Text) or part.text.strip():
+            read.append(part)
+    return tuple(read)
 
 
 def _place_system(turns: list[Turn], *, native: bool) -> list[Turn]:
@@ -262,5 +254,5 @@ def _place_system(turns: list[Turn], *, native: bool) -> list[Turn]:
         elif native and after_user and before_answer:
             out.append(Turn("system", turn.parts))
         else:
-            out.append(Turn("user", (Text("[System instruction]"), *turn.parts)))
+            out.append(Turn("user", (SYSTEM_LABEL, *turn.parts)))
     return out

@@ -25,16 +25,17 @@ def data_url(part: Image | File) -> str:
 
 
 def plain_text(part: File) -> str | None:
-    """The document's words where it is text, however it was carried."""
-    if part.text:
+    """The document's words where it is text, however it was carried; None where it has none."""
+    if part.text.strip():
         return part.text
     kind = media_type(part)
     if not part.data or not (kind.startswith("text/") or kind in _TEXT_TYPES):
         return None
     try:
-        return base64.b64decode(part.data).decode()
+        text = base64.b64decode(part.data).decode()
     except (binascii.Error, UnicodeDecodeError):
         return None
+    return text if text.strip() else None
 
 
 def owned_by(part: Image | File, provider: str) -> bool:

@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 
-from models.chat import ChatRequest, ToolCall, ToolResult
+from models.chat import ChatRequest
 from models.providers.profiles import Profile
 
 _ID_PATTERN = "[A-Za-z0-9_-]+"
@@ -36,14 +36,17 @@ class CallIds:
     """Legal and unique ids of one conversation's tool calls, given in order.
 
     An id depends on the calls before it alone, so that a conversation's next turn repeats this one's
-    bytes and caches stay warm.
+    bytes and caches stay warm. Where the protocol can do without, what had none gets none.
     """
 
-    def __init__(self, *, max_length: int) -> None:
+    def __init__(self, *, max_length: int, required: bool = True) -> None:
         self._max_length = max_length
+        self._required = required
         self._given: set[str] = set()
 
     def give(self, original: str) -> str:
+        if not original and not self._required:
+            return ""
         nth = len(self._given)
         wanted = original or f"call_{nth}"
         given = legal(wanted, pattern=_ID_PATTERN, max_length=self._max_length)
@@ -52,9 +55,3 @@ class CallIds:
             nth += 1
         self._given.add(given)
         return given
-
-
-def pairing_key(part: ToolCall | ToolResult) -> str:
-    """What joins a call and its result: the id or, where the protocol has none, the tool's name."""
-    given = part.id if isinstance(part, ToolCall) else part.call_id
-    return given or f"\0{part.name}"

@@ -1,7 +1,7 @@
-"""OpenAI chat completions and the hosts that speak it: the answer, whole or streamed.
+"""OpenAI chat completions and the hosts that speak it: the whole answer, and what the streamed one shares.
 
-Source: openai 3.54, types/chat/chat_completion.py and chat_completion_chunk.py. `reasoning_content` and
-`reasoning` are what vLLM and Ollama call the thinking that OpenAI keeps to itself.
+Source: openai 3.54, types/chat/chat_completion.py. `reasoning_content` and `reasoning` are what vLLM and
+Ollama call the thinking that OpenAI keeps to itself.
 """
 
 from collections.abc import Mapping
@@ -12,26 +12,17 @@ from msgspec import Struct
 
 from models.chat import (
     ChatResponse,
-    Chunk,
     Citation,
-    CitationDelta,
-    Finished,
     FinishReason,
     Part,
     Refusal,
-    RefusalDelta,
-    Started,
     Text,
-    TextDelta,
     Thinking,
-    ThinkingDelta,
     ToolCall,
-    ToolCallDelta,
-    ToolCallStarted,
     Usage,
 )
-from models.errors import ProviderGarbled
-from models.providers.failures import garbled, stream_error
+from models.parts import json_text
+from models.providers.failures import garbled
 from models.usage import UNKNOWN, normal_usage, read_counts
 
 PROVIDER = "openai"
@@ -63,7 +54,7 @@ class _Usage(Struct, frozen=True, gc=False):
     completion_tokens_details: _OutputDetails | None = None
 
 
-class _Function(Struct, frozen=True, gc=False):
+class Function(Struct, frozen=True, gc=False):
     name: str | None = None
     arguments: str | None = None
 
@@ -73,10 +64,10 @@ class _Custom(Struct, frozen=True, gc=False):
     input: str = ""
 
 
-class _Call(Struct, frozen=True, gc=False):
+class Call(Struct, frozen=True, gc=False):
     index: int | None = None
     id: str | None = None
-    function: _Function | None = None
+    function: Function | None = None
     custom: _Custom | None = None
 
 
@@ -89,14 +80,14 @@ class _Annotation(Struct, frozen=True, gc=False):
     url_citation: _UrlCitation | None = None
 
 
-class _Said(Struct, frozen=True):
+class Said(Struct, frozen=True):
     """A whole message or one delta of it."""
 
     content: str | None = None
     refusal: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
-    tool_calls: list[_Call] | None = None
+    tool_calls: list[Call] | None = None
     annotations: list[_Annotation] | None = None
 
     @property
@@ -105,35 +96,23 @@ class _Said(Struct, frozen=True):
         return tuple(Citation(title=cited.title, url=cited.url) for cited in found if cited)
 
 
-_NOTHING = _Said()
+NOTHING = Said()
 
 
-class _Choice(Struct, frozen=True):
+class Choice(Struct, frozen=True):
     index: int = 0
-    message: _Said | None = None
-    delta: _Said | None = None
+    message: Said | None = None
+    delta: Said | None = None
     finish_reason: str | None = None
 
 
 class _Body(Struct, frozen=True):
-    choices: list[_Choice]
+    choices: list[Choice]
     id: str = ""
     model: str = ""
     usage: Any = None
     """Read apart: an answer is good whatever its usage is."""
     service_tier: str | None = None
-
-
-class _Event(Struct, frozen=True):
-    choices: list[_Choice] = []
-    id: str = ""
-    model: str = ""
-    usage: Any = None
-    service_tier: str | None = None
-    error: Any = None
-
-
-_events = msgspec.json.Decoder(_Event)
 
 
 def decode(body: dict[str, Any], *, tool_names: Mapping[str, str] | None = None) -> ChatResponse:
@@ -152,7 +131,7 @@ def decode(body: dict[str, Any], *, tool_names: Mapping[str, str] | None = None)
         id=answer.id,
         model=answer.model,
         parts=parts,
-        finish=_finish(
+        finish=finish_of(
             answer.choices[0].finish_reason, calls=bool(message.tool_calls), refused=bool(message.refusal)
         ),
         usage=decode_usage(answer.usage),
@@ -165,98 +144,7 @@ def decode_usage(usage: object) -> Usage:
     return _normal(read_counts(usage, _Usage))
 
 
-class StreamDecoder:
-    """One streamed answer. `finish_reason` waits for the usage, which comes after it."""
-
-    def __init__(
-        self, *, provider: str = PROVIDER, model: str = "", tool_names: Mapping[str, str] | None = None
-    ) -> None:
-        self._provider = provider
-        self._model = model
-        self._names = tool_names or {}
-        self._started = False
-        self._finished = False
-        self._finish: str | None = None
-        self._usage: object = None
-        self._tier = ""
-        self._calls: dict[int, int] = {}
-        self._refused = False
-
-    def feed(self, event: str, data: bytes) -> list[Chunk]:  # noqa: ARG002  # OpenAI names no events
-        if self._finished:
-            return []
-        if data == b"[DONE]":
-            return self.finish()
-        try:
-            got = _events.decode(data)
-        except (msgspec.DecodeError, ValueError) as error:
-            raise self._garbled(str(error)) from None
-        if got.error is not None:
-            raise stream_error(data, provider=self._provider, model=self._model)
-        chunks: list[Chunk] = []
-        # Azure opens with an event about the prompt that has no id yet.
-        if not self._started and (got.id or got.choices):
-            self._started = True
-            chunks.append(Started(got.id, got.model))
-        if got.usage is not None:
-            self._usage = got.usage
-        if got.service_tier:
-            self._tier = got.service_tier
-        for choice in got.choices:
-            if choice.index == 0:
-                self._add(choice, chunks)
-        if not got.choices and got.usage is not None and self._finish is not None:
-            chunks += self.finish()
-        return chunks
-
-    def finish(self) -> list[Chunk]:
-        """Call at the end of the stream; raises ProviderGarbled if the answer had not ended."""
-        if self._finished:
-            return []
-        if self._finish is None:
-            raise self._garbled("the stream ended before the answer did")
-        self._finished = True
-        finish = _finish(self._finish, calls=bool(self._calls), refused=self._refused)
-        return [Finished(finish, decode_usage(self._usage), service_tier=self._tier)]
-
-    def _add(self, choice: _Choice, chunks: list[Chunk]) -> None:
-        said = choice.delta or _NOTHING
-        if said.content:
-            chunks.append(TextDelta(said.content))
-        if thought := said.reasoning_content or said.reasoning:
-            chunks.append(ThinkingDelta(thought))
-        if said.refusal:
-            self._refused = True
-            chunks.append(RefusalDelta(said.refusal))
-        if said.tool_calls:
-            chunks += map(self._call, said.tool_calls)
-        if said.annotations:
-            chunks += map(CitationDelta, said.citations)
-        if choice.finish_reason == "error":
-            broken = b'{"error":"the answer broke off"}'
-            raise stream_error(broken, provider=self._provider, model=self._model)
-        if choice.finish_reason:
-            self._finish = choice.finish_reason
-
-    def _call(self, call: _Call) -> ToolCallStarted | ToolCallDelta:
-        function = call.function or _Function()
-        # Some hosts leave the index out: there an id begins a call.
-        place = call.index
-        if place is None:
-            place = len(self._calls) - (0 if call.id else 1)
-        if place in self._calls:
-            return ToolCallDelta(self._calls[place], function.arguments or "")
-        if not function.name:
-            raise self._garbled("a tool call without a name")
-        index = self._calls[place] = len(self._calls)
-        name = self._names.get(function.name, function.name)
-        return ToolCallStarted(index, call.id or f"call_{index}", name, function.arguments or "")
-
-    def _garbled(self, what: str) -> ProviderGarbled:
-        return garbled(what, provider=self._provider, model=self._model)
-
-
-def _parts(message: _Said, names: Mapping[str, str]) -> tuple[Part, ...]:
+def _parts(message: Said, names: Mapping[str, str]) -> tuple[Part, ...]:
     parts: list[Part] = []
     if thought := message.reasoning_content or message.reasoning:
         parts.append(Thinking(thought))
@@ -269,18 +157,20 @@ def _parts(message: _Said, names: Mapping[str, str]) -> tuple[Part, ...]:
     return tuple(parts)
 
 
-def _tool_call(call: _Call, nth: int, names: Mapping[str, str]) -> ToolCall:
+def _tool_call(call: Call, nth: int, names: Mapping[str, str]) -> ToolCall:
     if call.custom is not None:
-        name, arguments = call.custom.name, msgspec.json.encode({"input": call.custom.input}).decode()
+        name, arguments = call.custom.name, json_text({"input": call.custom.input})
     else:
-        function = call.function or _Function()
+        function = call.function or Function()
         name, arguments = function.name or "", function.arguments or ""
     if not name:
         raise garbled("a tool call without a name", provider=PROVIDER)
-    return ToolCall(call.id or f"call_{nth}", names.get(name, name), arguments)
+    return ToolCall(
+        call.id or f"call_{nth}", names.get(name, name), arguments, freeform=call.custom is not None
+    )
 
 
-def _finish(reason: str | None, *, calls: bool, refused: bool) -> FinishReason:
+def finish_of(reason: str | None, *, calls: bool, refused: bool) -> FinishReason:
     # Hosts exist that say `stop` after tool calls; OpenAI says it after a refusal.
     finish = _FINISH.get(reason or "", "stop")
     if finish == "stop" and calls:

@@ -4,8 +4,10 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
-from models.chat import ChatRequest, Effort, Reasoning, ResponseFormat
+from models.chat import ChatRequest, Effort, Reasoning, ResponseFormat, ToolChoice
+from models.parts import json_text
 from models.providers.profiles import Profile
 
 _EFFORTS: tuple[Effort, ...] = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
@@ -41,13 +43,24 @@ def output_ceiling(request: ChatRequest, max_output_tokens: int | None) -> int |
     return min((n for n in (request.max_tokens, max_output_tokens) if n is not None), default=None)
 
 
+def choice(request: ChatRequest) -> ToolChoice | None:
+    """The wish for a tool, of those that are on offer: a name that none has is no wish."""
+    wish = request.tool_choice
+    if wish is None or not wish.names:
+        return wish
+    offered = {tool.name for tool in request.tools}
+    return replace(wish, names=tuple(name for name in dict.fromkeys(wish.names) if name in offered))
+
+
 def effort(reasoning: Reasoning, accepted: tuple[Effort, ...]) -> Effort | None:
     """The accepted effort nearest to the one asked for, the weaker of two; None where none was asked."""
     asked = reasoning.effort or _effort_of(reasoning.budget_tokens)
     if asked is None or not accepted:
         return None
     rank = _EFFORTS.index(asked)
-    return min(accepted, key=lambda one: (abs(_EFFORTS.index(one) - rank), _EFFORTS.index(one)))
+    # However little was asked for is more than nothing.
+    some = accepted if asked == "none" else tuple(one for one in accepted if one != "none")
+    return min(some or accepted, key=lambda one: (abs(_EFFORTS.index(one) - rank), _EFFORTS.index(one)))
 
 
 def budget(reasoning: Reasoning) -> int | None:
@@ -74,11 +87,17 @@ def arguments(text: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {"input": value}
 
 
+def freeform(text: str) -> str:
+    """The one text that a freeform tool was called with."""
+    said = arguments(text).get("input")
+    return said if isinstance(said, str) else text
+
+
 def arguments_text(text: str) -> str:
     """The same as valid JSON text: the model's own characters where they are an object."""
     value = arguments(text)
     written = text.lstrip().startswith("{") and "invalid_json" not in value
-    return text if written else msgspec.json.encode(value).decode()
+    return text if written else json_text(value)
 
 
 def schema_in_words(form: ResponseFormat) -> str:
@@ -94,14 +113,17 @@ def overlaid(
 ) -> dict[str, Any]:
     """`body` with a caller's provider options merged in; what the request holds is not touched.
 
-    `reserved` fields (dotted paths) decide what is run, paid for and read back: no option replaces them.
+    None leaves a field out. `reserved` fields (dotted paths) decide what is run, paid for and read back: no
+    option replaces them.
     """
     out = dict(body)
     for key, value in options.items():
         path = f"{prefix}{key}"
         if path in reserved:
             continue
-        if isinstance(value, dict):
+        if value is None:
+            out.pop(key, None)
+        elif isinstance(value, dict):
             inner = out[key] if isinstance(out.get(key), dict) else {}
             out[key] = overlaid(inner, value, reserved=reserved, prefix=f"{path}.")
         else:
@@ -112,4 +134,7 @@ def overlaid(
 def _effort_of(budget_tokens: int | None) -> Effort | None:
     if budget_tokens is None or budget_tokens < 0:
         return None
-    return max((e for e in _EFFORTS if _BUDGETS[e] <= budget_tokens), key=_EFFORTS.index)
+    if budget_tokens == 0:
+        return "none"
+    given = [effort for effort in _EFFORTS[1:] if _BUDGETS[effort] <= budget_tokens]
+    return given[-1] if given else "minimal"

@@ -50,6 +50,11 @@ class Profile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     signed_calls: bool = False
     """A step's first function call is refused without a thought signature."""
     call_ids: bool = True
+    call_ids_required: bool = True
+    calls_need_tools: bool = False
+    """A history with tool calls is refused where the request offers no tools."""
+    options_refused: frozenset[str] = frozenset()
+    """Fields of the provider's own that this model does not take."""
     binds_thinking: bool = False
     """Thinking blocks are refused once anything before them was changed."""
     cache_breakpoints: int = 0
@@ -69,7 +74,7 @@ class Profiles:
     """The table. Immutable once loaded."""
 
     def __init__(self, rows: list[dict[str, Any]]) -> None:
-        self._rows: dict[str, list[_Row]] = {}
+        self._rows: dict[WireProvider, list[_Row]] = {}
         for number, row in enumerate(rows, 1):
             self._add(row, label=f"row {number} ({row.get('name', 'unnamed')})")
         self._cached = lru_cache(maxsize=1024)(self._layered_for)
@@ -83,6 +88,13 @@ class Profiles:
     def for_model(self, provider: WireProvider, model: str) -> Profile:
         """A model that no row describes gets the provider's default."""
         return self._cached(provider, model)
+
+    def maker(self, model: str) -> WireProvider | None:
+        """Whose model it is, as far as a row tells."""
+        for provider, rows in self._rows.items():
+            if any(row.match.search(model) for row in rows[1:]):
+                return provider
+        return None
 
     def _add(self, row: dict[str, Any], *, label: str) -> None:
         for key in ("name", "provider", "source"):

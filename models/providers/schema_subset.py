@@ -33,6 +33,21 @@ _MAX_NODES = 5_000
 _LEVEL = "/"
 _LIMITS = (("exclusiveMinimum", "minimum", 1), ("exclusiveMaximum", "maximum", -1))
 _LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
+_NEVER_STRICT = frozenset(
+    (
+        "allOf",
+        "oneOf",
+        "not",
+        "if",
+        "then",
+        "else",
+        "dependentRequired",
+        "dependentSchemas",
+        "patternProperties",
+    )
+)
+_ROOT_FORMS = frozenset(("$ref", "anyOf", "oneOf", "allOf", "enum", "const", "not"))
+"""What providers refuse at the top of a tool's schema."""
 _MAPS = ("properties", "$defs", "definitions", "patternProperties")
 
 
@@ -44,6 +59,30 @@ def openapi(schema: Mapping[str, Any]) -> Json:
 def closed(schema: Mapping[str, Any]) -> Json:
     """The same schema with `additionalProperties: false` on every object that does not speak of it."""
     return _closed(schema, 0)
+
+
+def object_root(schema: Mapping[str, Any]) -> Json:
+    """The same schema as an object's: the arguments of a call are one, and so no choice at the top."""
+    if not _ROOT_FORMS & schema.keys():
+        return {**schema, "type": "object"}
+    root = dict(_united({**_resolved(schema, schema.get("$ref")), **schema}))
+    choices = [_united(_mapping(one)) for form in ("anyOf", "oneOf") for one in _list(root.get(form))]
+    properties: Json = {}
+    for one in (*choices, root):
+        properties |= _mapping(one.get("properties"))
+    shared = set.intersection(*map(_named, choices)) if choices else set()
+    needed = [*_list(root.get("required")), *sorted(shared)]
+    kept: Json = {key: value for key, value in root.items() if key not in _ROOT_FORMS}
+    kept |= {"type": "object", "properties": properties}
+    return kept | ({"required": needed} if needed else {})
+
+
+def is_strict(schema: Mapping[str, Any]) -> bool:
+    """Whether OpenAI can hold a model to it: every object closed, and all of its fields required.
+
+    Source: OpenAI structured outputs guide, supported schemas.
+    """
+    return _is_strict(schema, 0)
 
 
 class _Inliner:
@@ -62,10 +101,10 @@ class _Inliner:
             if reference in seen:
                 return {"type": "object"}
             rest = {key: value for key, value in schema.items() if key != "$ref"}
-            return self.converted({**self._resolved(reference), **rest}, (*seen, reference))
+            return self.converted({**_resolved(self._root, reference), **rest}, (*seen, reference))
         schema = _united(schema)
         out = {key: value for key, value in schema.items() if key in _KEPT}
-        if out.get("format") not in _FORMATS:
+        if not isinstance(kind := out.get("format"), str) or kind not in _FORMATS:
             out.pop("format", None)
         _add_type(out, schema)
         _add_values(out, schema)
@@ -91,11 +130,15 @@ class _Inliner:
         elif real:
             out["anyOf"] = real
 
-    def _resolved(self, reference: str) -> Mapping[str, Any]:
-        found: Any = self._root
-        for step in reference.removeprefix("#").strip("/").split("/"):
-            found = _mapping(found).get(step.replace("~1", "/").replace("~0", "~"))
-        return _mapping(found)
+
+def _resolved(root: Mapping[str, Any], reference: object) -> Mapping[str, Any]:
+    """What a reference within the schema points at; nothing where it points nowhere."""
+    if not isinstance(reference, str):
+        return {}
+    found: Any = root
+    for step in reference.removeprefix("#").strip("/").split("/"):
+        found = _mapping(found).get(step.replace("~1", "/").replace("~0", "~"))
+    return _mapping(found)
 
 
 def _add_type(out: Json, schema: Mapping[str, Any]) -> None:
@@ -139,12 +182,29 @@ def _united(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     return united
 
 
+def _named(schema: Mapping[str, Any]) -> set[str]:
+    """The required fields."""
+    return {name for name in _list(schema.get("required")) if isinstance(name, str)}
+
+
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
+
+
+def _is_strict(schema: Mapping[str, Any], depth: int) -> bool:
+    if depth > _MAX_DEPTH or _NEVER_STRICT & schema.keys():
+        return False
+    if schema.get("type") == "object" or "properties" in schema:
+        fields = _mapping(schema.get("properties"))
+        if schema.get("additionalProperties") is not False or _named(schema) != fields.keys():
+            return False
+    inner = [one for key in _MAPS for one in _mapping(schema.get(key)).values()]
+    inner += [one for key in _LISTS for one in _list(schema.get(key))] + [schema.get("items")]
+    return all(_is_strict(one, depth + 1) for one in inner if isinstance(one, Mapping))
 
 
 def _closed(schema: Mapping[str, Any], depth: int) -> Json:

@@ -7,7 +7,19 @@ character, Cyrillic 0.9). Random digits and base64 inside a text can exceed the 
 
 import msgspec
 
-from models.chat import ChatRequest, File, Image, Message, Part, Refusal, Text, Thinking, Tool, ToolCall
+from models.chat import (
+    ChatRequest,
+    File,
+    Image,
+    Message,
+    Native,
+    Part,
+    Refusal,
+    Text,
+    Thinking,
+    Tool,
+    ToolCall,
+)
 
 _REQUEST_OVERHEAD = 16
 _MESSAGE_OVERHEAD = 8
@@ -55,6 +67,8 @@ def _part(part: Part) -> int:
             return _TOOL_OVERHEAD + text_tokens(name) + text_tokens(arguments)
         case Thinking(text=text, opaque=opaque):
             return text_tokens(text) + sum(len(o.value) for o in opaque) // _BASE64_CHARS_PER_TOKEN
+        case Native(opaque=artefact):
+            return _TOOL_OVERHEAD + text_tokens(artefact.value)
         case _:
             return _TOOL_OVERHEAD + sum(_part(inner) for inner in part.parts)
 

@@ -6,7 +6,22 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from models.catalog import load_catalog
-from models.chat import ChatRequest, File, Image, Message, Text, Tool, ToolCall, ToolResult, Usage
+from models.chat import (
+    ChatRequest,
+    Citation,
+    File,
+    Image,
+    Message,
+    Native,
+    Opaque,
+    Refusal,
+    Text,
+    Thinking,
+    Tool,
+    ToolCall,
+    ToolResult,
+    Usage,
+)
 from models.ledger import cost
 from models.ledger.estimates import LEAST_OUTPUT_TOKENS, Estimator, Quote, quote, size_of
 
@@ -62,6 +77,31 @@ def test_m7_an_hour_long_cache_is_held_for() -> None:
 )
 def test_what_cannot_be_measured_may_fill_the_window(parts: list[object], whole_window: bool) -> None:
     assert (size_of(request(*parts)).bound(MINI) == MINI.max_input) is whole_window
+
+
+ARTEFACT = Opaque("anthropic", "block", "x" * 7_000)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        Native(ARTEFACT),
+        Thinking(opaque=(ARTEFACT,)),
+        Text("hi", opaque=(ARTEFACT,)),
+        Text("hi", citations=(Citation(opaque=ARTEFACT),)),
+        Refusal("no", opaque=(ARTEFACT,)),
+        ToolCall("c", "look", "{}", opaque=(ARTEFACT,)),
+        ToolResult("c", (Native(ARTEFACT),)),
+        ToolResult("c", opaque=(ARTEFACT,)),
+    ],
+    ids=lambda part: type(part).__name__,
+)
+def test_m7_what_goes_home_verbatim_counts_by_its_length(part: object) -> None:
+    assert 7_000 < size_of(request(part)).bound(MINI) < MINI.max_input
+
+
+def test_m7_sound_that_its_provider_keeps_may_fill_the_window() -> None:
+    assert size_of(request(Native(Opaque("openai", "audio", "audio_1")))).bound(MINI) == MINI.max_input
 
 
 def test_a_dearer_service_tier_is_held_for() -> None:

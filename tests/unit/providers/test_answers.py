@@ -5,11 +5,26 @@ from typing import Any
 
 import pytest
 
-from models.chat import ChatResponse, Citation, Image, Opaque, Refusal, Text, Thinking, ToolCall, Usage
+from models.chat import (
+    ChatResponse,
+    Citation,
+    Image,
+    Native,
+    Opaque,
+    Refusal,
+    Text,
+    Thinking,
+    ToolCall,
+    Usage,
+)
 from models.errors import ProviderGarbled
 from models.providers import anthropic_messages, google_generate, openai_chat
 
 Json = dict[str, Any]
+
+
+def compact(value: Json) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
 def openai(message: Json, finish: str | None = "stop", **fields: Any) -> ChatResponse:
@@ -49,7 +64,7 @@ def test_openai() -> None:
             Thinking("hm"),
             Text("3C", (Citation(title="X", url="https://x.org"),)),
             ToolCall("c1", "look", '{"at":"Os'),
-            ToolCall("c2", "sql", '{"input":"SELECT 1"}'),
+            ToolCall("c2", "sql", '{"input":"SELECT 1"}', freeform=True),
         ),
         finish="length",
         usage=Usage(estimated=True),
@@ -58,6 +73,8 @@ def test_openai() -> None:
 
 
 CITED = {"type": "page_location", "cited_text": "3", "document_title": "D"}
+SEARCHED = {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"query": "x"}}
+CODE = {"executableCode": {"language": "PYTHON", "code": "1"}}
 
 
 def test_anthropic() -> None:
@@ -65,17 +82,26 @@ def test_anthropic() -> None:
         {"type": "thinking", "thinking": "hm", "signature": "sig"},
         {"type": "redacted_thinking", "data": "blob"},
         {"type": "text", "text": "3C", "citations": [CITED]},
-        {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}},
-        {"type": "tool_use", "id": "t1", "name": "look", "input": {"at": "Oslo"}},
+        SEARCHED,
+        {
+            "type": "tool_use",
+            "id": "t1",
+            "name": "look",
+            "input": {"at": "Oslo"},
+            "caller": {"type": "direct"},
+        },
         stop="tool_use",
         usage={"input_tokens": 1, "output_tokens": 2, "service_tier": "standard"},
     )
-    cited = Opaque("anthropic", "citation", json.dumps(CITED, separators=(",", ":")))
+    cited = Opaque("anthropic", "citation", compact(CITED))
     assert answer.parts == (
         Thinking("hm", (Opaque("anthropic", "signature", "sig"),)),
         Thinking("", (Opaque("anthropic", "redacted_thinking", "blob"),)),
         Text("3C", (Citation("3", "D", opaque=cited),)),
-        ToolCall("t1", "look", '{"at":"Oslo"}'),
+        Native(Opaque("anthropic", "block", compact(SEARCHED))),
+        ToolCall(
+            "t1", "look", '{"at":"Oslo"}', (Opaque("anthropic", "rest", '{"caller":{"type":"direct"}}'),)
+        ),
     )
     assert (answer.finish, answer.usage, answer.service_tier) == (
         "tool_calls",
@@ -91,10 +117,11 @@ def test_google() -> None:
         {"text": "3C", "thoughtSignature": "s1"},
         {"functionCall": {"name": "look", "args": {"at": "Oslo"}, "id": "g1"}, "thoughtSignature": "s2"},
         {"functionCall": {"name": "look"}},
-        {"inlineData": {"mimeType": "image/png", "data": "aGk="}},
+        {"inlineData": {"mimeType": "image/png", "data": "aGk="}, "thoughtSignature": "s3"},
+        CODE,
         groundingMetadata=grounding,
     )
-    thought, text, first, second, picture = answer.parts
+    thought, text, first, second, picture, code = answer.parts
     assert thought == Thinking("hm")
     assert text == Text(
         "3C",
@@ -104,7 +131,8 @@ def test_google() -> None:
     assert first == ToolCall("g1", "look", '{"at":"Oslo"}', (Opaque("google", "thought_signature", "s2"),))
     assert isinstance(second, ToolCall)
     assert second.id.startswith("call_")
-    assert picture == Image("image/png", "aGk=")
+    assert picture == Image("image/png", "aGk=", opaque=(Opaque("google", "thought_signature", "s3"),))
+    assert code == Native(Opaque("google", "block", compact(CODE)))
     assert answer.finish == "tool_calls"
 
 

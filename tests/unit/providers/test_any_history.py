@@ -10,6 +10,7 @@ from models.chat import (
     File,
     Image,
     Message,
+    Native,
     Opaque,
     Part,
     Reasoning,
@@ -74,9 +75,19 @@ results = st.builds(
     is_error=st.booleans(),
     cache=marks,
 )
+natives = st.builds(
+    Native,
+    opaque=st.sampled_from(
+        [
+            Opaque("anthropic", "block", '{"type":"server_tool_use","id":"without a result"}'),
+            Opaque("openai_responses", "block", '{"type":"web_search_call"}'),
+        ]
+    ),
+    parts=st.lists(texts, max_size=1).map(tuple),
+)
 thoughts = st.builds(Thinking, text=words, opaque=artefacts)
 parts: st.SearchStrategy[Part] = st.one_of(
-    texts, images, files, calls, results, thoughts, st.builds(Refusal, text=words)
+    texts, images, files, calls, results, thoughts, natives, st.builds(Refusal, text=words)
 )
 messages = st.builds(
     Message,

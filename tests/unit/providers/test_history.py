@@ -1,18 +1,22 @@
 """What a request's history becomes at each provider."""
 
+import json
 from typing import Any
 
 import pytest
 
 from models.chat import (
+    Citation,
     File,
     Image,
+    Native,
     Opaque,
     Part,
     Reasoning,
     Refusal,
     Text,
     Thinking,
+    Tool,
     ToolCall,
 )
 from tests.unit.providers.requests import LOOK, anthropic, ask, call, google, openai, result, say
@@ -200,7 +204,7 @@ def test_a_prefill_where_the_model_takes_one() -> None:
     assert anthropic(request, "claude-haiku-4-5")["messages"][-1]["content"][0]["text"] == "Sure,"
     assert anthropic(request)["messages"][-1] == {
         "role": "user",
-        "content": [{"type": "text", "text": "Continue."}],
+        "content": [{"type": "text", "text": "(Continue from here.)"}],
     }
 
 
@@ -331,7 +335,95 @@ def test_cache_marks() -> None:
     ]
     inside = result("c1", *marked)
     nested = anthropic(ask(say("user", "hi"), say("assistant", call()), say("tool", inside)))["messages"][2]
-    assert str(nested).count("cache_control") == 1
+    assert str(nested).count("cache_control") == 4
     breakpoints = [p for p in openai(request, "gpt-5.6-sol")["messages"][1]["content"] if len(p) > 2]
     assert [p["text"] for p in breakpoints] == ["4", "5", "6"]
     assert "cache" not in str(openai(request)) + str(google(request))
+
+
+def test_results_without_the_calls_id_go_by_the_tools_name() -> None:
+    history = (
+        say("user", "hi"),
+        say("assistant", call("c1", "Oslo"), call("c2", "Rome")),
+        say("tool", result("", Text("3C"), name="look"), result("", Text("25C"), name="look")),
+    )
+    assert [m["content"] for m in openai(ask(*history))["messages"][2:]] == ["3C", "25C"]
+
+
+def test_calls_that_had_no_ids_get_none_where_none_is_needed() -> None:
+    history = (
+        say("user", "hi"),
+        say("assistant", call("")),
+        say("tool", result("", Text("3C"), name="look")),
+    )
+    asked, answered = google(ask(*history))["contents"][1:]
+    assert "id" not in asked["parts"][0]["functionCall"]
+    assert "id" not in answered["parts"][0]["functionResponse"]
+
+
+def block(kind: str, **fields: str) -> Native:
+    return Native(Opaque("anthropic", "block", json.dumps({"type": kind, **fields})), (Text("told"),))
+
+
+USED = block("server_tool_use", id="s1", name="web_search")
+FOUND = block("web_search_tool_result", tool_use_id="s1")
+TORN_SEARCHES: list[tuple[tuple[Native, ...], list[str]]] = [
+    ((USED, FOUND), ["server_tool_use", "web_search_tool_result", "text"]),
+    ((USED,), ["text"]),
+    ((FOUND,), ["text"]),
+    ((FOUND, USED), ["text"]),
+    ((USED, USED, FOUND), ["server_tool_use", "web_search_tool_result", "text"]),
+]
+
+
+@pytest.mark.parametrize(("natives", "kinds"), TORN_SEARCHES)
+def test_server_tools_go_back_whole_or_not_at_all(natives: tuple[Native, ...], kinds: list[str]) -> None:
+    request = ask(say("user", "hi"), say("assistant", *natives, "so"), say("user", "ok"))
+    assert [b["type"] for b in anthropic(request)["messages"][1]["content"]] == kinds
+
+
+def test_others_are_told_what_there_is_to_tell_of_a_native_block() -> None:
+    request = ask(say("user", "hi"), say("assistant", USED, "so"), say("user", "ok"))
+    assert [p["text"] for p in google(request)["contents"][1]["parts"]] == ["told", "so"]
+    assert [p["text"] for p in openai(request)["messages"][1]["content"]] == ["told", "so"]
+
+
+def test_citations_go_home_until_the_history_is_edited() -> None:
+    cited = Opaque("anthropic", "citation", '{"type":"char_location"}')
+    said = Text("3C", (Citation("3", opaque=cited), Citation("foreign")))
+    request = ask(say("user", "hi"), say("assistant", said), say("user", "ok"))
+    assert anthropic(request)["messages"][1]["content"][0]["citations"] == [{"type": "char_location"}]
+    assert "citations" not in str(anthropic(request, replay_thinking=False))
+    assert "char_location" not in str(google(request)) + str(openai(request))
+
+
+def test_an_answer_that_ends_on_thinking_ends_before_it() -> None:
+    request = ask(say("user", "hi"), say("assistant", "so", CLAUDE_THOUGHT), say("user", "ok"))
+    assert [b["type"] for b in anthropic(request)["messages"][1]["content"]] == ["text"]
+    alone = ask(say("user", "hi"), say("assistant", CLAUDE_THOUGHT), say("user", "ok"))
+    assert [m["role"] for m in anthropic(alone)["messages"]] == ["user"]
+
+
+def test_tools_that_were_called_and_are_gone_stand_in() -> None:
+    request = ask(say("user", "hi"), say("assistant", call()), say("tool", result()))
+    body = anthropic(request)
+    assert ([tool["name"] for tool in body["tools"]], body["tool_choice"]) == (["look"], {"type": "none"})
+    assert "tools" not in openai(request)
+
+
+def test_what_stands_beside_a_block_goes_home_with_it() -> None:
+    def beside(provider: str) -> Opaque:
+        return Opaque(provider, "rest", '{"extra":1}')
+
+    for provider, encode in (("anthropic", anthropic), ("google", google)):
+        for stranger, other in (("anthropic", anthropic), ("google", google), ("openai", openai)):
+            request = ask(say("user", Image("image/png", "aGk=", opaque=(beside(provider),))))
+            assert ("extra" in str(other(request))) is (other is encode), (provider, stranger)
+
+
+def test_a_tool_that_a_provider_runs_is_offered_there_alone() -> None:
+    search = Tool("web_search", opaque=(Opaque("anthropic", "tool", '{"type":"web_search_20250305"}'),))
+    request = ask(tools=(LOOK, search))
+    assert anthropic(request)["tools"][1] == {"type": "web_search_20250305"}
+    assert len(openai(request)["tools"]) == len(google(request)["tools"]) == 1
+    assert "tools" not in google(ask(tools=(search,)))

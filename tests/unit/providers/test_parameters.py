@@ -23,6 +23,20 @@ PARAMETERS: list[tuple[str, dict[str, Any], Any, str, dict[str, Any]]] = [
     ("effort", {"reasoning": Reasoning("xhigh")}, openai, "o3", {"reasoning_effort": "high"}),
     ("effort none", {"reasoning": Reasoning("none")}, openai, "gpt-5.1", {"reasoning_effort": "none"}),
     (
+        "a little is not none",
+        {"reasoning": Reasoning("minimal")},
+        openai,
+        "gpt-5.1",
+        {"reasoning_effort": "low"},
+    ),
+    (
+        "a small budget is not none",
+        {"reasoning": Reasoning(budget_tokens=200)},
+        openai,
+        "gpt-5.1",
+        {"reasoning_effort": "low"},
+    ),
+    (
         "effort of a budget",
         {"reasoning": Reasoning(None, 9_000)},
         openai,

@@ -82,3 +82,18 @@ def test_a_wrong_row_is_named(tmp_path: Path, text: str, complaint: str) -> None
     table.write_text(text)
     with pytest.raises(ValueError, match=complaint):
         Profiles.load(table)
+
+
+@pytest.mark.parametrize(
+    ("model", "provider"),
+    [
+        ("gpt-5.5", "openai"),
+        ("openai/o3", "openai"),
+        ("claude-opus-5-5", "anthropic"),
+        ("gemini-2.5-pro", "google"),
+        ("llama3", None),
+        ("", None),
+    ],
+)
+def test_whose_model_it_is(model: str, provider: str | None) -> None:
+    assert Profiles.load().maker(model) == provider

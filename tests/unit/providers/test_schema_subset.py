@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from models.providers.schema_subset import closed, openapi
+from models.providers.schema_subset import closed, is_strict, object_root, openapi
 
 SUBSET: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("nullable type", {"type": ["string", "null"]}, {"type": "string", "nullable": True}),
@@ -59,3 +59,50 @@ def test_closed_objects() -> None:
         "additionalProperties": False,
     }
     assert "additionalProperties" not in schema
+
+
+A, B = {"a": {"type": "string"}}, {"b": {"type": "integer"}}
+ROOTS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("an object", {"type": "object", "properties": A}, {"type": "object", "properties": A}),
+    ("nothing said", {}, {"type": "object"}),
+    (
+        "a choice",
+        {"anyOf": [{"properties": A, "required": ["a"]}, {"properties": A | B, "required": ["a", "b"]}]},
+        {"type": "object", "properties": A | B, "required": ["a"]},
+    ),
+    (
+        "all of several",
+        {"allOf": [{"properties": A, "required": ["a"]}, {"properties": B}]},
+        {"type": "object", "properties": A | B, "required": ["a"]},
+    ),
+    (
+        "a reference",
+        {"$ref": "#/$defs/x", "$defs": {"x": {"type": "object", "properties": A}}},
+        {"type": "object", "properties": A, "$defs": {"x": {"type": "object", "properties": A}}},
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("schema", "expected"), [case[1:] for case in ROOTS], ids=[case[0] for case in ROOTS]
+)
+def test_arguments_are_an_object(schema: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert object_root(schema) == expected
+
+
+CLOSED = {"type": "object", "properties": A, "required": ["a"], "additionalProperties": False}
+STRICT: list[tuple[dict[str, Any], bool]] = [
+    (CLOSED, True),
+    (CLOSED | {"required": []}, False),
+    ({"type": "object", "properties": A, "required": ["a"]}, False),
+    ({"type": "array", "items": CLOSED}, True),
+    ({"type": "array", "items": {"type": "object"}}, False),
+    ({"anyOf": [CLOSED, {"type": "null"}]}, True),
+    ({"oneOf": [CLOSED]}, False),
+    (CLOSED | {"$defs": {"x": {"type": "object"}}}, False),
+]
+
+
+@pytest.mark.parametrize(("schema", "strict"), STRICT)
+def test_what_a_model_can_be_held_to(schema: dict[str, Any], strict: bool) -> None:
+    assert is_strict(schema) is strict

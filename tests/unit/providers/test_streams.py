@@ -164,7 +164,12 @@ def test_anthropic() -> None:
             {"type": "text_delta", "text": "3C"},
             {"type": "citations_delta", "citation": cited},
         ),
-        *block(3, {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}}),
+        *block(
+            3,
+            {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}},
+            {"type": "input_json_delta", "partial_json": '{"query":'},
+            {"type": "input_json_delta", "partial_json": '"x"}'},
+        ),
         *block(
             4,
             {"type": "tool_use", "id": "t1", "name": "look", "input": {}},
@@ -187,6 +192,13 @@ def test_anthropic() -> None:
         OpaqueDelta(Opaque("anthropic", "redacted_thinking", "blob")),
         TextDelta("3C"),
         CitationDelta(Citation("c", "T", "https://x.org", opaque)),
+        OpaqueDelta(
+            Opaque(
+                "anthropic",
+                "block",
+                '{"type":"server_tool_use","id":"s","name":"web_search","input":{"query":"x"}}',
+            )
+        ),
         ToolCallStarted(0, "t1", "look"),
         ToolCallDelta(0, '{"at":"Oslo"}'),
         ToolCallStarted(1, "t2", "now"),

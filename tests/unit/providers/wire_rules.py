@@ -34,7 +34,7 @@ def openai_problems(body: Json) -> Iterator[str]:
                 yield f"{at}: a result without its call"
             else:
                 open_calls.remove(message["tool_call_id"])
-            if not isinstance(content, str):
+            if not isinstance(content, str) and {part["type"] for part in content} != {"text"}:
                 yield f"{at}: a result that is not text"
             continue
         if open_calls:
