@@ -5,7 +5,8 @@ STAMP := $(VENV)/.complete
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
 INSTALL := $(PIP) install --no-deps --no-compile
 TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
-# Bytecode is written for what a start imports, and not for the 15,000 modules that pip would compile.
+# Bytecode is written for what a start imports, and not for the 15,000 modules that pip would compile. The encoder is
+# loaded by way of trial: it says so where only its slow form works, and fails on other weights than the pinned ones.
 WARM := ray.serve, ray.dashboard.agent, openai, anthropic, google.genai, psycopg, redis, granian, sentence_transformers
 
 .DEFAULT_GOAL := help
@@ -50,11 +51,11 @@ $(STAMP): requirements.lock requirements-torch.lock pyproject.toml
 	done; \
 	test -n "$$python" || { echo "Python 3.11 or newer is needed: make setup PYTHON=/path/to/python3"; exit 1; }; \
 	test -x $(BIN)/python || { echo "environment in $(VENV) ($$($$python --version))"; $$python -m venv $(VENV); }; \
-	echo "dependencies from requirements.lock (some 500 MB)"; \
+	echo "dependencies from requirements.lock (some 620 MB)"; \
 	$(INSTALL) --require-hashes -r requirements.lock
 	@$(MAKE) --no-print-directory torch TORCH=$(TORCH)
 	@$(INSTALL) --no-build-isolation -e .
-	@$(BIN)/python -c 'import $(WARM)'
+	@$(BIN)/python -c 'import $(WARM); from models.encoding import load_encoder; load_encoder()'
 	@touch $@
 
 # sentence-transformers needs torch. Plain pip takes a build with CUDA on Linux, 2.7 GB: only when asked to.
