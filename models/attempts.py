@@ -32,7 +32,7 @@ from models.errors import (
     ReplicaLost,
 )
 from models.ledger import Ask, UsageRecord
-from models.ledger.estimates import Estimator, quote, size_of
+from models.ledger.estimates import Estimator, effort_of, quote, size_of
 from models.ledger.usage import Status
 
 MAX_ATTEMPTS = 3
@@ -80,8 +80,10 @@ class Attempt:
         self.op_key = self._charge.op_key
         self._estimator = estimator
         self._size = size_of(request)
+        self._effort = effort_of(request)
         self._quote = quote(request, self._size, model=model, price=self._charge.price)
         self._held_pico = self._quote.usual_pico
+        self._sent_ms = 0
         self._service_tier = ""
         self._said_at_start: Usage | None = None
         self._output_chars = 0
@@ -99,6 +101,7 @@ class Attempt:
     def granted(self, held_pico: int) -> None:
         """So much is held: the answer is to be no longer than that."""
         self._held_pico = held_pico
+        self._sent_ms = round(self.age_s * 1000)
         self.clamped_max_tokens = self._quote.max_tokens(held_pico)
         if self.clamped_max_tokens is not None:
             self.request = replace(self.request, max_tokens=self.clamped_max_tokens)
@@ -136,20 +139,32 @@ class Attempt:
 
     def record(self, status: Status, error: PolyvoxError | None = None) -> UsageRecord:
         """What the ledger keeps of it. A call that may have reached its provider is never free."""
-        usage = self.usage
-        if usage is None:
-            usage = self._so_far(error)
         self.recorded = True
-        return self._charged(status, usage, error)
+        if self.usage is not None:
+            return self._charged(status, self.usage, error)
+        nothing_came = self._first_token_ms is None
+        if not self.called or (nothing_came and was_turned_down(error)):
+            return self._charged(status, Usage(), error)
+        goes_on = self.bills_on or not self.request.stream
+        usage = self._estimate(is_whole=goes_on or (nothing_came and error is not None))
+        in_doubt = error is not None and (nothing_came or isinstance(error, _NOBODY_KNOWS))
+        return self._charged(status, usage, error, in_doubt=in_doubt)
 
     def progress(self) -> UsageRecord:
         """What is to be charged if nobody ever tells how it ended."""
-        return self._charged("expired", self.usage or self._at_worst())
+        if self.usage is not None:
+            return self._charged("expired", self.usage)
+        return self._charged("expired", self._estimate(is_whole=True), in_doubt=True)
 
-    def _charged(self, status: Status, usage: Usage, error: PolyvoxError | None = None) -> UsageRecord:
+    def _charged(
+        self, status: Status, usage: Usage, error: PolyvoxError | None = None, *, in_doubt: bool = False
+    ) -> UsageRecord:
+        """In doubt is what nobody can tell how far its provider got with: it is charged what it is likely to
+        have cost, and counts against budgets as the worst, or they could be spent twice."""
         return self._charge.record(
             status,
             usage,
+            at_worst_pico=self._at_worst() if in_doubt else 0,
             error=error,
             service_tier=self._service_tier,
             first_token_ms=self._first_token_ms,
@@ -159,7 +174,7 @@ class Attempt:
         """What is charged: the provider's word, unless it gave none or one that cannot be."""
         self._service_tier = service_tier.replace("\0", "")[:_MAX_TIER_CHARS]
         if not is_plausible(usage) or (self._output_chars and not usage.total_output):
-            self.usage = self._estimate(complete=True)
+            self.usage = self._estimate()
             return self.usage
         self.usage = usage
         self._estimator.learn(
@@ -168,50 +183,52 @@ class Attempt:
             usage,
             shown_chars=self._output_chars,
             thoughts_shown=self._thoughts_shown,
+            effort=self._effort,
+            waited_ms=self._waited_ms(),
         )
         return usage
 
-    def _so_far(self, error: PolyvoxError | None) -> Usage:
-        """Of an answer that did not end: what came of it, if that can be known."""
-        nothing_came = self._first_token_ms is None
-        if not self.called or (nothing_came and was_turned_down(error)):
-            return Usage()
-        if error is not None and (nothing_came or isinstance(error, _NOBODY_KNOWS)):
-            return self._at_worst()
-        return self._estimate()
-
-    def _at_worst(self) -> Usage:
-        """Where nobody can tell how far the provider got: all that is held, up to what is rarely exceeded.
-        Less would let a budget be spent twice."""
+    def _at_worst(self) -> int:
+        """The list price of all that is held, up to what is rarely exceeded."""
         worst_pico = min(self._held_pico, self._quote.usual_pico)
+        said = self._told_input()
+        if said is None:
+            return worst_pico
         output = max(0, worst_pico - self._quote.input_pico) // max(1, self._quote.output_rate_pico)
-        said = self._said_at_start
-        if said is not None and said.total_input and is_plausible(said):
-            return replace(said, output=max(output, said.output), estimated=True)
-        return Usage(input=self._size.bound(self.model), output=output, estimated=True)
+        used = replace(said, output=max(output, said.output))
+        return self._charge.list_pico(used, service_tier=self._service_tier)
 
-    def _estimate(self, *, complete: bool = False) -> Usage:
-        """The input as the provider counted it at the start, if it did; the output by what came of it."""
-        output = min(
-            self._estimated_output(complete=complete), self.request.max_tokens or self.model.max_output
-        )
-        said = self._said_at_start
-        if said is not None and said.total_input and is_plausible(said):
-            return replace(said, output=max(output, said.output), estimated=True)
-        return Usage(
-            input=self._estimator.input_tokens(self.model, self._size), output=output, estimated=True
-        )
+    def _estimate(self, *, is_whole: bool = False) -> Usage:
+        """The input as the provider counted it at the start, if it did; the output by what came of it.
 
-    def _estimated_output(self, *, complete: bool) -> int:
-        """Of what came; of a call that goes on when it is left, at least as much as others answer."""
-        came = 0
-        if self._output_chars:
-            came = self._estimator.output_tokens(
-                self.model.id, shown_chars=self._output_chars, thoughts_shown=self._thoughts_shown
-            )
-        if complete or (self.request.stream and not self.bills_on):
-            return came
-        return max(came, self._estimator.whole_answer_tokens(self.model.id))
+        If the provider may have made all of the answer, then at least as much as others answer.
+        """
+        output = self._estimator.output_tokens(
+            self.model.id,
+            shown_chars=self._output_chars,
+            thoughts_shown=self._thoughts_shown,
+            effort=self._effort,
+            waited_ms=self._waited_ms(),
+        )
+        if is_whole:
+            output = max(output, self._estimator.whole_answer_tokens(self.model.id, effort=self._effort))
+        output = min(output, self.request.max_tokens or self.model.max_output)
+        said = self._told_input()
+        if said is not None:
+            return replace(said, output=max(output, said.output), estimated=True)
+        tokens = self._estimator.input_tokens(self.model, self._size)
+        return Usage(input=tokens, output=output, estimated=True)
+
+    def _waited_ms(self) -> int | None:
+        """From its being sent to the first of a stream that can be seen, or until now."""
+        if not self.request.stream or not self.called:
+            return None
+        seen_ms = round(self.age_s * 1000) if self._first_token_ms is None else self._first_token_ms
+        return max(0, seen_ms - self._sent_ms)
+
+    def _told_input(self) -> Usage | None:
+        said = self._said_at_start
+        return said if said is not None and said.total_input and is_plausible(said) else None
 
 
 async def first_content(chunks: AsyncIterator[list[Chunk]]) -> list[Chunk]:

@@ -61,19 +61,28 @@ class Charge:
             record=otherwise,
         )
 
+    def list_pico(self, usage: Usage, *, service_tier: str) -> int:
+        """What so much costs, before any discount."""
+        return settled(usage, self.price, service_tier=service_tier).total
+
     def record(
         self,
         status: Status,
         usage: Usage,
         *,
+        at_worst_pico: int = 0,
         error: PolyvoxError | None = None,
         service_tier: str = "",
         first_token_ms: int | None = None,
     ) -> UsageRecord:
-        """What the ledger keeps of it, if it has used so much."""
+        """What the ledger keeps of it, if it has used so much.
+
+        `at_worst_pico` is the list price of what it may have used, where nobody knows.
+        """
         cost = settled(usage, self.price, service_tier=service_tier)
         principal = self._caller.principal
         charged, discount = discounted(cost.total, principal.discount_basis_points)
+        at_worst, _ = discounted(at_worst_pico, principal.discount_basis_points)
         return UsageRecord(
             request_id=self._caller.request_id,
             attempt=self._number,
@@ -96,6 +105,7 @@ class Charge:
             reasoning_tokens=usage.reasoning,
             service_tier=service_tier,
             cost_pico=charged,
+            counted_pico=at_worst if at_worst > charged else None,
             discount_pico=discount,
             saved_pico=saved_by_caches(usage, self.price, service_tier=service_tier),
             price_snapshot=self._snapshot,

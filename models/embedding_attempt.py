@@ -46,6 +46,10 @@ class EmbeddingAttempt:
         self.op_key = self._charge.op_key
         self._size = Size(_text_bytes(request), _INPUT_TOKENS * len(request.inputs))
         self._token_ids = sum(len(each) for each in request.inputs if not isinstance(each, str))
+        tokens = self._size.text_bytes + self._size.overhead + self._token_ids
+        self._most_pico = ceiling(
+            self._charge.price, input_tokens=tokens, max_tokens=0, input_kinds=_INPUT_KINDS
+        )
 
     @property
     def age_s(self) -> float:
@@ -53,8 +57,7 @@ class EmbeddingAttempt:
 
     def ask(self, *, wait_s: float) -> Ask:
         """All that it can cost is held: there is no answer that could be shortened."""
-        tokens = self._size.text_bytes + self._size.overhead + self._token_ids
-        most = ceiling(self._charge.price, input_tokens=tokens, max_tokens=0, input_kinds=_INPUT_KINDS)
+        most = self._most_pico
         quote = Quote(least_pico=most, usual_pico=most, most_pico=most, input_pico=most, output_rate_pico=0)
         return self._charge.ask(quote, wait_s=wait_s, otherwise=self.progress())
 
@@ -70,14 +73,21 @@ class EmbeddingAttempt:
         return self._usage or self._estimate()
 
     def progress(self) -> UsageRecord:
-        return self._charge.record("expired", self.usage)
+        return self._charge.record("expired", self.usage, at_worst_pico=self._at_worst())
 
     def record(self, status: Status, error: PolyvoxError | None = None) -> UsageRecord:
         """A call that may have reached its provider is never free."""
         is_free = not self.called or was_turned_down(error)
-        record = self._charge.record(status, Usage() if is_free else self.usage, error=error)
+        if is_free:
+            record = self._charge.record(status, Usage(), error=error)
+        else:
+            record = self._charge.record(status, self.usage, at_worst_pico=self._at_worst(), error=error)
         self.cost_pico = record.cost_pico
         return record
+
+    def _at_worst(self) -> int:
+        """All that is held, until the provider is known to have answered."""
+        return 0 if self._usage else self._most_pico
 
     def _estimate(self) -> Usage:
         tokens = self._token_ids

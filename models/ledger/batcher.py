@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
-from msgspec.structs import replace
-
 from models.errors import Internal, Overloaded, PolyvoxError
 from models.ledger.holds import Ask, Grant
 from models.ledger.store import LEASE_S, LedgerStore
@@ -35,6 +33,8 @@ class _Operation:
     done: asyncio.Future[Grant | None]
     until: float
     """In the loop's time: a reservation is refused then if the store is away, or its budget held."""
+    tried: bool = False
+    """Whether the store may have done it."""
     parked: Grant | None = field(default=None)
     """Why it could not be granted so far."""
 
@@ -70,7 +70,8 @@ class LedgerBatcher:
     async def reserve(self, ask: Ask) -> int:
         """The pico-USD that are held. Raises BudgetExceeded, BudgetHeld; Overloaded if nobody can tell now.
 
-        Whoever is cancelled while waiting holds nothing: what was granted to nobody is released.
+        Whoever is cancelled while waiting may hold it all the same, and is to settle it: from here nobody can
+        tell whether another replica has granted it meanwhile, and the call was made.
         """
         loop = asyncio.get_running_loop()
         if self._away_since is not None and loop.time() - self._away_since > PATIENCE_S:
@@ -158,6 +159,8 @@ class LedgerBatcher:
         """Whether the batch is dealt with: while the store is away it waits, whoever still waits for it."""
         outcome = await self._try(batch)
         if isinstance(outcome, Overloaded):
+            for one in batch:
+                one.tried = True
             self._lost()
             return False
         self._reached()
@@ -198,21 +201,12 @@ class LedgerBatcher:
 
     def _answer(self, one: _Operation, grant: Grant) -> None:
         ask = cast(Ask, one.what)
-        if grant.granted_pico is not None and one.done.done():
-            self._release(ask)
-        elif grant.in_flight and ask.wait_s and len(self._parked) < MAX_PARKED:
+        if grant.in_flight and ask.wait_s and len(self._parked) < MAX_PARKED:
             self._park(one, grant)
         else:
             if grant.blocked is not None and not grant.in_flight:
                 self._on_refused(grant.blocked.budget_id)
             one.end(grant)
-
-    def _release(self, ask: Ask) -> None:
-        """Granted to somebody who left before being told: its provider was never called."""
-        nothing = dict.fromkeys(("cost_pico", "discount_pico", "saved_pico", "input_tokens"), 0)
-        record = replace(ask.record, status="cancelled", output_tokens=0, estimated=False, **nothing)
-        done: asyncio.Future[Grant | None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Operation(record, done, float("inf")))
 
     def _park(self, one: _Operation, grant: Grant) -> None:
         loop = asyncio.get_running_loop()
@@ -243,8 +237,7 @@ class LedgerBatcher:
 
     def _give_up_late(self) -> None:
         now = asyncio.get_running_loop().time()
-        late = Overloaded("the ledger cannot be reached", sent=False, retry_after_s=1.0)
-        _drop(self._waiting, lambda one: now >= one.until, then=lambda one: one.fail(late))
+        _drop(self._waiting, lambda one: now >= one.until, then=_refuse)
 
     async def _probe(self) -> bool:
         try:
@@ -275,6 +268,10 @@ def _drop(
             then(one)
         else:
             queue.append(one)
+
+
+def _refuse(one: _Operation) -> None:
+    one.fail(Overloaded("the ledger cannot be reached", sent=one.tried, retry_after_s=1.0))
 
 
 def _end_parked(one: _Operation) -> None:

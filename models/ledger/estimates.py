@@ -19,6 +19,7 @@ from models.chat import (
     ToolCall,
     Usage,
 )
+from models.ledger.experience import ByEffort, Ratio
 from models.ledger.pricing import InputKind, OutputKind, ceiling
 from models.money import Pico
 
@@ -43,7 +44,6 @@ _OUTPUT_KINDS: tuple[OutputKind, ...] = ("output", "reasoning")
 _TEXT_KINDS: tuple[InputKind, ...] = ("input", "cache_read", "cache_write_5m")
 
 _PRIOR_UNITS = 4_000
-_FORGET_AT_UNITS = 4_000_000
 
 
 class Size(Struct, frozen=True):
@@ -132,22 +132,12 @@ def quote(request: ChatRequest, size: Size, *, model: Model, price: Price) -> Qu
     )
 
 
-class Ratio:
-    """Tokens per unit (a byte, a character, a call), learned from what providers have counted."""
-
-    def __init__(self, prior: float, *, prior_units: float = _PRIOR_UNITS) -> None:
-        self._tokens = prior * prior_units
-        self._units = prior_units
-
-    def learn(self, tokens: int, units: int) -> None:
-        self._tokens += tokens
-        self._units += units
-        if self._units > _FORGET_AT_UNITS:
-            self._tokens /= 2
-            self._units /= 2
-
-    def of(self, units: int) -> float:
-        return units * self._tokens / self._units
+def effort_of(request: ChatRequest) -> str:
+    """How much the model was asked to think, in few different words: budgets of one magnitude are alike."""
+    asked = request.reasoning
+    if asked is None:
+        return ""
+    return asked.effort or ("" if asked.budget_tokens is None else str(asked.budget_tokens.bit_length()))
 
 
 class Estimator:
@@ -160,31 +150,56 @@ class Estimator:
         self._models: dict[str, _Learned] = {}
 
     def learn(
-        self, model_id: str, size: Size, usage: Usage, *, shown_chars: int, thoughts_shown: bool
+        self,
+        model_id: str,
+        size: Size,
+        usage: Usage,
+        *,
+        shown_chars: int,
+        thoughts_shown: bool,
+        effort: str = "",
+        waited_ms: int | None = None,
     ) -> None:
-        """From a complete answer: `shown_chars` of text, thoughts and arguments were in it."""
+        """From a complete answer: `shown_chars` of text, thoughts and arguments were in it, the first of them
+        after `waited_ms`, if it was a stream."""
         learned = self._of(model_id)
         if not (size.has_images or size.has_audio or not size.is_bounded):
             learned.input.learn(usage.total_input, size.text_bytes)
         hidden = 0 if thoughts_shown else usage.reasoning
         learned.output.learn(usage.output - hidden, shown_chars)
-        learned.hidden.learn(hidden, 1)
-        learned.answers.learn(usage.output, 1)
+        if not thoughts_shown:
+            learned.hidden.learn(hidden, effort, waited_ms=waited_ms)
+        learned.answers.learn(usage.output, effort)
 
     def input_tokens(self, model: Model, size: Size) -> int:
         """At least one: no call is without."""
         tokens = max(1, round(self._of(model.id).input.of(size.text_bytes)))
-        return min(tokens + size.overhead // 4, size.bound(model)) if size.has_images else tokens
+        return min(tokens + (size.overhead // 4 if size.has_images else 0), size.bound(model))
 
-    def output_tokens(self, model_id: str, *, shown_chars: int, thoughts_shown: bool) -> int:
-        """Of an answer that was cut: hidden thoughts came before its first character."""
-        learned = self._of(model_id)
-        hidden = 0.0 if thoughts_shown else learned.hidden.of(1)
+    def output_tokens(
+        self,
+        model_id: str,
+        *,
+        shown_chars: int,
+        thoughts_shown: bool,
+        effort: str = "",
+        waited_ms: int | None = None,
+    ) -> int:
+        """Of an answer that was cut: hidden thoughts came before its first character.
+
+        They are made one after another, so the wait tells how many there are, where it is not lost among
+        other delays. Nothing else does before the end.
+        """
+        learned, hidden = self._of(model_id), 0.0
+        if shown_chars and not thoughts_shown:
+            hidden = learned.hidden.of(effort, waited_ms=waited_ms)
+        elif waited_ms is not None and not shown_chars:
+            hidden = learned.hidden.so_far(effort, waited_ms=waited_ms)
         return round(learned.output.of(shown_chars) + hidden)
 
-    def whole_answer_tokens(self, model_id: str) -> int:
+    def whole_answer_tokens(self, model_id: str, *, effort: str = "") -> int:
         """Of an answer that nobody saw."""
-        return round(self._of(model_id).answers.of(1))
+        return round(self._of(model_id).answers.of(effort))
 
     def _of(self, model_id: str) -> "_Learned":
         return self._models.setdefault(model_id, _Learned())
@@ -192,10 +207,10 @@ class Estimator:
 
 class _Learned:
     def __init__(self) -> None:
-        self.input = Ratio(0.25)
-        self.output = Ratio(0.25)
-        self.hidden = Ratio(0.0, prior_units=0.1)
-        self.answers = Ratio(400.0, prior_units=1)
+        self.input = Ratio(0.25, prior_units=_PRIOR_UNITS)
+        self.output = Ratio(0.25, prior_units=_PRIOR_UNITS)
+        self.hidden = ByEffort(0.0)
+        self.answers = ByEffort(400.0)
 
 
 class _Measured:

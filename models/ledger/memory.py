@@ -36,6 +36,8 @@ class Transfer:
     op_key: str
     kind: Kind
     amount_pico: int
+    posted_pico: int = 0
+    """What it adds to what budgets count."""
     entries: dict[str, int] = field(default_factory=dict)
     """Debits are positive; they sum to zero."""
 
@@ -78,7 +80,8 @@ class InMemoryLedgerStore:
     async def renew(self, records: Sequence[UsageRecord]) -> None:
         for record in records:
             if hold := self.holds.get(record.op_key):
-                hold.lease_until, hold.record = self.now() + self._lease, record
+                hold.lease_until = self.now() + self._lease
+                hold.record = _at_most(record, hold.amount_pico)
 
     async def expired(self, *, limit: int) -> list[UsageRecord]:
         now = self.now()
@@ -114,17 +117,26 @@ class InMemoryLedgerStore:
             self.usage[record.op_key] = record
 
     def _close(self, hold: Hold, record: UsageRecord) -> None:
-        within = min(record.cost_pico, hold.amount_pico)
+        posted = min(max(record.cost_pico, record.counted_pico or 0), hold.amount_pico)
         for budget in hold.budgets:
             budget.pending_pico -= hold.amount_pico
-            budget.posted_pico += within
+            budget.posted_pico += posted
+        within = min(record.cost_pico, hold.amount_pico)
         kind: Kind = "settle"
         if record.status == "expired":
             kind = "expire"
         elif record.cost_pico == 0 and record.status != "completed":
             kind = "release"
         overrun, discount = record.cost_pico - within, record.discount_pico
-        self._post(f"{record.op_key}:end", kind, record, paid=within, overrun=overrun, discount=discount)
+        self._post(
+            f"{record.op_key}:end",
+            kind,
+            record,
+            posted=posted,
+            paid=within,
+            overrun=overrun,
+            discount=discount,
+        )
 
     def _late(self, record: UsageRecord) -> bool:
         """Told again: nothing happens. Told after a guess or a release: what was charged is corrected, once.
@@ -138,28 +150,41 @@ class InMemoryLedgerStore:
         guess = earlier if earlier is not None and earlier.kind == "expire" else None
         sides = {} if guess is None else guess.entries
         before, overrun_before = (guess.amount_pico if guess else 0), sides.get("overrun", 0)
+        counted = earlier.posted_pico if earlier is not None else 0
         discount = record.discount_pico - sides.get("discount", 0)
-        if record.cost_pico == before and not discount:
+        if record.cost_pico == before and counted <= before and not discount:
             return False
-        # The hold is gone: what was paid of the guess is all that the budgets still have room for.
-        paid = min(record.cost_pico - (before - overrun_before), 0)
+        # The hold is gone: what was counted is all that the budgets still have room for.
+        posted = min(record.cost_pico - counted, 0)
+        paid = min(record.cost_pico, counted) - (before - overrun_before)
         overrun = record.cost_pico - before - paid
         for budget in self._counted.get(record.op_key, ()):
-            budget.posted_pico += paid
-        self._post(key, "adjust", record, paid=paid, overrun=overrun, discount=discount)
+            budget.posted_pico += posted
+        self._post(key, "adjust", record, posted=posted, paid=paid, overrun=overrun, discount=discount)
         return True
 
     def _post(
-        self, key: str, kind: Kind, record: UsageRecord, *, paid: int, overrun: int, discount: int
+        self,
+        key: str,
+        kind: Kind,
+        record: UsageRecord,
+        *,
+        posted: int,
+        paid: int,
+        overrun: int,
+        discount: int,
     ) -> None:
         sides = {f"key:{record.key_id or ''}": paid, "overrun": overrun, "discount": discount}
         sides[f"provider:{record.provider}"] = -(paid + overrun + discount)
-        self.transfers[key] = Transfer(key, kind, abs(paid + overrun), {k: v for k, v in sides.items() if v})
+        entries = {account: amount for account, amount in sides.items() if amount}
+        self.transfers[key] = Transfer(key, kind, abs(paid + overrun), posted, entries)
 
 
 def _at_most(record: UsageRecord, held_pico: int) -> UsageRecord:
-    """No more than is held is charged for a call that nobody tells the end of."""
-    return record if record.cost_pico <= held_pico else replace(record, cost_pico=held_pico)
+    """A call that nobody tells the end of neither costs nor counts more than is held."""
+    if max(record.cost_pico, record.counted_pico or 0) <= held_pico:
+        return record
+    return replace(record, cost_pico=min(record.cost_pico, held_pico), counted_pico=held_pico)
 
 
 def _refused(ask: Ask, budgets: Sequence[Budget]) -> Grant:

@@ -6,7 +6,7 @@ from typing import Literal
 from msgspec import Struct
 
 Status = Literal["completed", "failed", "cancelled", "expired"]
-"""Expired: nobody ever told how it ended; it is charged as an estimate until somebody does."""
+"""Expired: nobody ever told how it ended; until somebody does, it is charged what it probably has cost."""
 
 
 class UsageRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -40,6 +40,8 @@ class UsageRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     service_tier: str
     cost_pico: int
     """What is charged: the list price less the discount."""
+    counted_pico: int | None = None
+    """What it counts against budgets where that is more: of a call whose end nobody knows, the worst."""
     discount_pico: int
     saved_pico: int
     """What caches saved against the same call without them."""

@@ -22,6 +22,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         "resolutions_of_nothing": "what resolves or adjusts a reservation names one",
         "holds_of_nothing": "an open hold is of its reservation's amount",
         "charges": "what was charged for a call is what its record says",
+        "counted": "what a call counts against budgets is what it is charged, or what its record says",
         "stale_holds": "no hold outlives its lease by a minute",
     }
 )

@@ -38,7 +38,13 @@ def m1(options: argparse.Namespace, chance: random.Random) -> Iterator[Goal]:
 def meter(options: argparse.Namespace, chance: random.Random) -> Iterator[Goal]:
     with _titled("meter"), running() as system:
         yield from asyncio.run(
-            exactness.play(system, requests=options.requests, aborts=options.aborts, chance=chance)
+            exactness.play(
+                system,
+                requests=options.requests,
+                aborts=options.aborts,
+                thinking=options.thinking,
+                chance=chance,
+            )
         )
 
 
@@ -88,6 +94,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--gateways", type=int, nargs="+", default=[1, 4], help="replicas in m1")
     parser.add_argument("--requests", type=int, default=10_000, help="of each provider, in meter")
     parser.add_argument("--aborts", type=int, default=250, help="streams of each provider, in meter")
+    parser.add_argument("--thinking", type=int, default=500, help="the same of each that thinks, in meter")
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--roles", default=",".join(kills.ROLES), help="who is killed in turn, in kills")
     parser.add_argument("--rate", type=float, default=300.0, help="requests a second, in latency")

@@ -22,13 +22,15 @@ class Call:
     """For the sandbox; it is the text that is sent."""
     stream: bool = False
     max_tokens: int | None = None
+    effort: str | None = None
     leave_after: int | None = None
     """Hang up after so many events of a stream."""
 
     def body(self) -> dict[str, Any]:
         messages = [{"role": "user", "content": f"[[sandbox: {self.directive}]]"}]
         body: dict[str, Any] = {"model": self.model, "stream": self.stream, "messages": messages}
-        return body if self.max_tokens is None else body | {"max_tokens": self.max_tokens}
+        wishes = {"max_tokens": self.max_tokens, "reasoning_effort": self.effort}
+        return body | {name: wish for name, wish in wishes.items() if wish is not None}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,8 +16,12 @@ def _history(*operations: Operation, limit: int = 600) -> History:
     return History(TENANT, (Limit("key", "key_1", limit),), operations)
 
 
-def _guessed(pico: int) -> Renewal:
-    return Renewal((record(status="expired", estimated=True, cost_pico=pico),))
+def _guessed(pico: int, counted: int | None = None) -> Renewal:
+    return Renewal((record(status="expired", estimated=True, cost_pico=pico, counted_pico=counted),))
+
+
+def _cost(pico: int) -> Batch:
+    return Batch(records=(record(cost_pico=pico),))
 
 
 CASES: Mapping[str, History] = {
@@ -36,6 +40,23 @@ CASES: Mapping[str, History] = {
     "no cost after a guess beyond what was held": _history(_ASKED, _guessed(800), *_LAPSED, _NEVER_CALLED),
     "a discount learned of after a guess": _history(
         _ASKED, _guessed(300), *_LAPSED, Batch(records=(record(cost_pico=270, discount_pico=30),))
+    ),
+    "a guess that counts more than it costs": _history(_ASKED, _guessed(200, 450), *_LAPSED),
+    "a guess that counts more than was held": _history(_ASKED, _guessed(200, 900), *_LAPSED, _cost(300)),
+    "an outcome between what a guess cost and counted": _history(
+        _ASKED, _guessed(200, 450), *_LAPSED, _cost(300), _cost(300)
+    ),
+    "an outcome that is what a guess cost, and not what it counted": _history(
+        _ASKED, _guessed(200, 450), *_LAPSED, _cost(200), _cost(200)
+    ),
+    "an outcome that is what a guess counted": _history(_ASKED, _guessed(200, 450), *_LAPSED, _cost(450)),
+    "an outcome below what a guess cost": _history(_ASKED, _guessed(200, 450), *_LAPSED, _cost(100)),
+    "an outcome beyond what a guess counted": _history(_ASKED, _guessed(200, 450), *_LAPSED, _cost(700)),
+    "a call that was never made, after a guess that counts more": _history(
+        _ASKED, _guessed(200, 450), *_LAPSED, _NEVER_CALLED
+    ),
+    "an end in doubt counts more than it costs, for good": _history(
+        _ASKED, Batch(records=(record(status="failed", cost_pico=200, counted_pico=450),)), _DONE
     ),
     "a charge beyond what was held": _history(_ASKED, Batch(records=(record(cost_pico=900),)), _DONE),
     "a guess told twice": _history(_ASKED, *_LAPSED, *_LAPSED, _ASKED),

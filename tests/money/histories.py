@@ -170,7 +170,7 @@ class Author:
             least = self.draw.integer(1, 10)
             usual = least + self.draw.integer(0, 20)
             most = usual + self.draw.integer(0, 30)
-            guess = self._record(n, "expired", cost=self.draw.integer(1, most), discount=0)
+            guess = self._guess(n, cost=self.draw.integer(1, most))
             self._asks[n] = Ask(
                 op_key=guess.op_key,
                 tenant_id=guess.tenant_id,
@@ -195,13 +195,22 @@ class Author:
             discount = self.draw.integer(0, 3) if cost else 0
             if n in self._asks and self.draw.integer(0, 3) == 0:
                 cost, discount = self._asks[n].record.cost_pico, 0  # as guessed
-            self._outcomes[n] = self._record(n, self.draw.choice(statuses), cost=cost, discount=discount)
+            status = self.draw.choice(statuses)
+            in_doubt = status == "failed" and cost and self.draw.integer(0, 1)
+            counted = cost + self.draw.integer(1, 30) if in_doubt else None
+            self._outcomes[n] = self._record(n, status, cost=cost, discount=discount, counted=counted)
         return self._outcomes[n]
 
     def _progress(self, n: int) -> UsageRecord:
-        return self._record(n, "expired", cost=self.draw.integer(1, 60), discount=0)
+        return self._guess(n, cost=self.draw.integer(1, 60))
 
-    def _record(self, n: int, status: Status, *, cost: int, discount: int) -> UsageRecord:
+    def _guess(self, n: int, *, cost: int) -> UsageRecord:
+        counted = cost + self.draw.integer(1, 30) if self.draw.integer(0, 2) else None
+        return self._record(n, "expired", cost=cost, discount=0, counted=counted)
+
+    def _record(
+        self, n: int, status: Status, *, cost: int, discount: int, counted: int | None = None
+    ) -> UsageRecord:
         return UsageRecord(
             request_id=f"{self.prefix}{n}",
             attempt=0,
@@ -224,6 +233,7 @@ class Author:
             reasoning_tokens=0,
             service_tier="",
             cost_pico=cost,
+            counted_pico=counted,
             discount_pico=discount,
             saved_pico=0,
             price_snapshot="0123456789abcdef",
@@ -277,7 +287,8 @@ def _difference(first: Picture, other: Picture) -> str:
 
 
 def _said(record: UsageRecord) -> str:
-    return f"{record.op_key} {record.status} {record.cost_pico}-{record.discount_pico}"
+    counted = "" if record.counted_pico is None else f" counted {record.counted_pico}"
+    return f"{record.op_key} {record.status} {record.cost_pico}-{record.discount_pico}{counted}"
 
 
 def check(picture: Picture, limits: Sequence[Limit]) -> None:

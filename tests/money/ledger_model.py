@@ -60,14 +60,16 @@ class Fate:
     """The journal's lines about it, with their amounts."""
     charged: int = 0
     paid: int = 0
-    """The part of the charge that counts against budgets; the rest is overrun."""
+    """The part of the charge that was held for; the rest is overrun."""
+    counted: int = 0
+    """What counts against budgets: what is paid, or more while nobody knows how much it has used."""
     discount: int = 0
     usage: UsageRecord | None = None
 
     @property
     def counts(self) -> tuple[int, int]:
         """Against every budget that applies: spent, held."""
-        return self.paid, self.held if self.is_open else 0
+        return self.counted, self.held if self.is_open else 0
 
 
 @dataclass(frozen=True)
@@ -148,15 +150,23 @@ def fate_of(events: Iterable[Event]) -> Fate:
         match event:
             case Reserved(ask, amount, at):
                 moves: tuple[tuple[Kind, int], ...] = (("reserve", amount),)
-                guess = structs.replace(ask.record, cost_pico=min(amount, ask.record.cost_pico))
+                guess = _within(amount, ask.record)
                 fate = replace(fate, held=amount, is_open=True, heard_at=at, guess=guess, moves=moves)
             case Renewed(record, at) if fate.is_open:
-                fate = replace(fate, heard_at=at, guess=record)
+                fate = replace(fate, heard_at=at, guess=_within(fate.held, record))
             case Told(record):
                 fate = _closed(fate, record) if fate.is_open else _corrected(fate, record)
             case _:
                 pass
     return fate
+
+
+def _within(held: int, guess: UsageRecord) -> UsageRecord:
+    """Nothing beyond what is held is guessed."""
+    counted = None if guess.counted_pico is None else min(held, guess.counted_pico)
+    if guess.cost_pico > held:
+        counted = held
+    return structs.replace(guess, cost_pico=min(held, guess.cost_pico), counted_pico=counted)
 
 
 def _share(ask: Ask, room: int) -> int:
@@ -176,6 +186,7 @@ def _closed(fate: Fate, record: UsageRecord) -> Fate:
         is_open=False,
         charged=record.cost_pico,
         paid=min(record.cost_pico, fate.held),
+        counted=min(max(record.cost_pico, record.counted_pico or 0), fate.held),
         discount=record.discount_pico,
         usage=record,
         moves=(*fate.moves, (kind, record.cost_pico)),
@@ -187,13 +198,15 @@ def _corrected(fate: Fate, record: UsageRecord) -> Fate:
     kinds = [kind for kind, _ in fate.moves]
     if "settle" in kinds or "adjust" in kinds or (record.status == "expired" and fate.usage is not None):
         return fate
-    if (record.cost_pico, record.discount_pico) == (fate.charged, fate.discount):
+    is_right = (record.cost_pico, record.discount_pico) == (fate.charged, fate.discount)
+    if is_right and fate.counted <= fate.charged:
         is_guess = fate.usage is None or fate.usage.status == "expired"
         return replace(fate, usage=record) if is_guess else fate
     return replace(
         fate,
         charged=record.cost_pico,
-        paid=min(fate.paid, record.cost_pico),
+        paid=min(fate.counted, record.cost_pico),
+        counted=min(fate.counted, record.cost_pico),
         discount=record.discount_pico,
         usage=record,
         moves=(*fate.moves, ("adjust", abs(record.cost_pico - fate.charged))),

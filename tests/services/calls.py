@@ -35,6 +35,7 @@ class Call(Struct, frozen=True, kw_only=True):
     status: Status = "completed"
     estimated: bool = False
     discount_pico: int = 0
+    counted_pico: int | None = None
     name: str = msgspec.field(default_factory=lambda: uuid4().hex)
 
     @property
@@ -69,6 +70,7 @@ class Call(Struct, frozen=True, kw_only=True):
             reasoning_tokens=0,
             service_tier="",
             cost_pico=self.list_pico - self.discount_pico,
+            counted_pico=self.counted_pico,
             discount_pico=self.discount_pico,
             saved_pico=0,
             price_snapshot=CATALOG.snapshot,

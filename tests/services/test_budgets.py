@@ -191,7 +191,7 @@ async def test_what_is_told_while_the_past_is_summed_up_counts_once(
     for name in ("guessed", "told late", "released"):
         await ann.reserve(name, 500)
     await ann.tell("old", 1, created_at=began - timedelta(hours=5))
-    await ann.tell("guessed", 500, status="expired", created_at=began)
+    await ann.tell("guessed", 300, counted_pico=500, status="expired", created_at=began)
 
     async def happens() -> None:
         await ann.tell("guessed", 20, created_at=began)

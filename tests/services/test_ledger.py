@@ -257,6 +257,62 @@ async def test_m4_a_guess_is_corrected_and_not_edited(books: Books, cost: int, o
     assert (kept.status, kept.cost_pico) == ("completed", cost)
 
 
+@pytest.mark.parametrize(
+    ("cost", "spent", "overrun"),
+    [(0, 0, 0), (150, 150, 0), (200, 200, 0), (450, 450, 0), (700, 700, 0), (900, 700, 200)],
+)
+async def test_m1_a_guess_counts_as_the_worst_until_the_truth_is_known(
+    books: Books, cost: int, spent: int, overrun: int
+) -> None:
+    await books.budget("key", "key_1", 10_000)
+    await reserve(books, ask())
+    lapsed = record(status="expired", estimated=True, cost_pico=200, counted_pico=700)
+    await books.store.apply([lapsed], [])
+    assert await books.balances() == [(700, 0)]
+    assert await books.entries() == {"key:key_1": 200, "provider:openai": -200}
+    for _ in range(2):
+        await books.store.apply([record(cost_pico=cost)], [])
+    assert await books.balances() == [(spent, 0)]
+    balance = await books.entries()
+    assert (balance["key:key_1"], balance.get("overrun", 0)) == (spent, overrun)
+    assert balance["provider:openai"] == -cost
+    kept = await books.usage("req_1/0")
+    assert kept is not None
+    assert (kept.status, kept.cost_pico, kept.counted_pico) == ("completed", cost, None)
+
+
+async def test_m1_a_failure_in_doubt_counts_as_the_worst_and_no_more_than_was_held(books: Books) -> None:
+    await books.budget("key", "key_1", 10_000)
+    await reserve(books, ask("a"), ask("b"))
+    outcomes = [
+        record(name, status="failed", estimated=True, cost_pico=200, counted_pico=counted)
+        for name, counted in (("a", 700), ("b", 5_000))
+    ]
+    await books.store.apply(outcomes, [])
+    assert await books.balances() == [(1_700, 0)]
+    assert await books.entries() == {"key:key_1": 400, "provider:openai": -400}
+
+
+@pytest.mark.parametrize(
+    ("cost", "counted", "kept"),
+    [(200, None, (200, None)), (200, 450, (200, 450)), (200, 900, (200, 500)), (800, 900, (500, 500))],
+)
+async def test_m4_nothing_beyond_what_is_held_is_guessed(
+    books: Books, cost: int, counted: int | None, kept: tuple[int, int | None]
+) -> None:
+    await books.budget("key", "key_1", 600)
+    guess = record(status="expired", estimated=True, cost_pico=cost, counted_pico=counted)
+    if isinstance(books, Postgres):
+        books.store = PostgresLedgerStore(books.database, lease_s=-1.0)
+    else:
+        books.store._lease = -books.store._lease  # type: ignore[attr-defined]
+    await reserve(books, ask(record=guess))
+    for _ in range(2):
+        [lapsed] = await books.store.expired(limit=10)
+        assert (lapsed.cost_pico, lapsed.counted_pico) == kept
+        await books.store.renew([guess])
+
+
 async def test_a_call_charged_after_its_release_is_not_lost(books: Books) -> None:
     await reserve(books, ask())
     await books.store.apply([record(status="cancelled", cost_pico=0)], [])
@@ -315,6 +371,7 @@ async def test_every_field_of_a_record_is_kept(books: Books) -> None:
         reasoning_tokens=6,
         service_tier="flex",
         cost_pico=9_000_000_000_000_000_001,
+        counted_pico=9_000_000_000_000_000_002,
         discount_pico=7,
         saved_pico=-5,
         estimated=True,

@@ -20,6 +20,7 @@ DISCOUNTED = Call(model_id=MODEL, began=NOW, name="discounted", discount_pico=10
 OPEN = Call(model_id=MODEL, began=NOW, name="open")
 RELEASED = Call(model_id=MODEL, began=NOW, name="released", tokens=(0, 0, 0, 0, 0), status="failed")
 EXPIRED = Call(model_id=MODEL, began=NOW, name="expired", status="expired", estimated=True)
+EXPIRED = replace(EXPIRED, counted_pico=EXPIRED.list_pico + 5_000)
 CORRECTED = replace(EXPIRED, name="corrected")
 DEARER = Call(model_id=MODEL, began=NOW, name="dearer")
 
@@ -49,7 +50,8 @@ async def books(database: Database) -> Database:
     # What was held for it is a tenth of what it comes to.
     dearer = replace(DEARER, tokens=tuple(20 * n for n in DEARER.tokens))
     await settle(database, [RELEASED, EXPIRED, CORRECTED, dearer])
-    await settle(database, [replace(CORRECTED, status="completed", estimated=False, tokens=(5, 0, 0, 0, 5))])
+    told = replace(CORRECTED, status="completed", estimated=False, counted_pico=None, tokens=(5, 0, 0, 0, 5))
+    await settle(database, [told])
     await reserve(database, [OPEN])
     return database
 
@@ -79,6 +81,7 @@ DAMAGE = {
             "unbalanced": "transfer ",
             "amounts": "usual/0:end",
             "charges": "usual/0",
+            "counted": "usual/0",
         },
     ),
     "a transfer lost": (
@@ -92,7 +95,15 @@ DAMAGE = {
     ),
     "both sides of a transfer lost": (
         "DELETE FROM entries WHERE transfer_id = (SELECT id FROM transfers WHERE op_key = 'usual/0:end')",
-        {"amounts": "usual/0:end", "charges": "usual/0"},
+        {"amounts": "usual/0:end", "charges": "usual/0", "counted": "usual/0"},
+    ),
+    "what a call counts changed": (
+        "UPDATE transfers SET posted_pico = posted_pico + 1 WHERE op_key = 'usual/0:end'",
+        {"posted": "account ", "counted": "usual/0"},
+    ),
+    "a record that does not say what counts": (
+        "UPDATE model_usage SET counted_pico = NULL WHERE request_id = 'expired'",
+        {"counted": "expired/0"},
     ),
     "an amount changed": (
         "UPDATE transfers SET amount_pico = amount_pico - 1 WHERE op_key = 'usual/0:end'",

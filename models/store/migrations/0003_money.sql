@@ -88,7 +88,7 @@ CREATE TABLE entries (
 );
 
 -- Reservations that are open. A holder extends its lease; one that has let it lapse may have called its provider,
--- so what it held is charged as `record`, a usage record with an estimate, says.
+-- so it is charged, and counted against budgets, as `record`, a usage record with an estimate, says.
 CREATE TABLE holds (
     tenant_id uuid NOT NULL,
     op_key text NOT NULL,
@@ -105,6 +105,8 @@ ADD COLUMN team_id uuid,
 ADD COLUMN task text,
 ADD COLUMN requested_model text NOT NULL DEFAULT '',
 ADD COLUMN discount_pico numeric(38, 0) NOT NULL DEFAULT 0,
+-- What it counts against budgets where that is more than it is charged: nobody knows how much it has used.
+ADD COLUMN counted_pico numeric(38, 0),
 -- What caches saved against the same call without them.
 ADD COLUMN saved_pico numeric(38, 0) NOT NULL DEFAULT 0,
 -- What the counts above sum up or leave out: tokens of sound and pictures, uses of the provider's own tools.

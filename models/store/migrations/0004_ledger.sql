@@ -17,6 +17,18 @@ CREATE FUNCTION op_key(request_id text, attempt integer) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN request_id || '/' || attempt;
 
+-- A usage record of a call that nobody tells the end of: it neither costs nor counts more than is held for it.
+CREATE FUNCTION at_most(record json, held numeric) RETURNS json
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE
+    WHEN greatest((record ->> 'cost_pico')::numeric, (record ->> 'counted_pico')::numeric) > held
+    THEN (
+        record::jsonb
+        || jsonb_build_object('cost_pico', least((record ->> 'cost_pico')::numeric, held), 'counted_pico', held)
+    )::json
+    ELSE record
+END;
+
 -- A side of a movement: what is positive is a debit.
 CREATE FUNCTION ledger_entry(transfer bigint, account_ text, amount numeric) RETURNS void
 LANGUAGE sql
@@ -36,7 +48,9 @@ DECLARE
     before numeric := 0;
     overrun_before numeric := 0;
     discount_before numeric := 0;
-    -- What the accounts, the overruns and the discounts are corrected by.
+    counted_before numeric := 0;
+    -- What the accounts, the payer, the overruns and the discounts are corrected by.
+    posted numeric;
     paid numeric;
     overrun numeric;
     discount numeric;
@@ -58,14 +72,16 @@ BEGIN
         INTO overrun_before, discount_before
         FROM entries WHERE transfer_id = earlier.id;
     END IF;
+    counted_before := coalesce(earlier.posted_pico, 0);
     discount := told.discount_pico - discount_before;
-    IF told.cost_pico = before AND discount = 0 THEN
+    IF told.cost_pico = before AND counted_before <= before AND discount = 0 THEN
         RETURN;
     END IF;
-    -- The hold is gone: what was paid of the guess is all that the accounts still have room for.
-    paid := least(told.cost_pico - (before - overrun_before), 0);
+    -- The hold is gone: what was counted is all that the accounts still have room for.
+    posted := least(told.cost_pico - counted_before, 0);
+    paid := least(told.cost_pico, counted_before) - (before - overrun_before);
     overrun := told.cost_pico - before - paid;
-    -- Of budgets made while the call was under way, and of those made since, which took the guess for spent.
+    -- Of budgets made while the call was under way, and of those made since, which took what was counted for spent.
     SELECT coalesce(earlier.account_ids, reserved.account_ids, '{}') || coalesce(array_agg(a.id), '{}')
     INTO counted
     FROM budgets_of(
@@ -79,7 +95,7 @@ BEGIN
     )
     VALUES (
         told.tenant_id, op_key(told.request_id, told.attempt) || ':adjust', 'adjust', reserved.id,
-        abs(told.cost_pico - before), paid, counted,
+        abs(told.cost_pico - before), posted, counted,
         told.price_snapshot, told.estimated
     )
     ON CONFLICT DO NOTHING
@@ -93,18 +109,18 @@ BEGIN
     PERFORM ledger_entry(adjusted, 'provider:' || told.provider, -(paid + overrun + discount));
     UPDATE model_usage AS u SET (
         status, input_tokens, cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, output_tokens,
-        reasoning_tokens, service_tier, cost_pico, discount_pico, saved_pico, usage_details, estimated,
+        reasoning_tokens, service_tier, cost_pico, counted_pico, discount_pico, saved_pico, usage_details, estimated,
         response_time_ms, first_token_ms, error_code
     ) = ROW (
         told.status, told.input_tokens, told.cache_read_tokens, told.cache_write_5m_tokens,
         told.cache_write_1h_tokens, told.output_tokens, told.reasoning_tokens, told.service_tier, told.cost_pico,
-        told.discount_pico, told.saved_pico, told.usage_details, told.estimated, told.response_time_ms,
-        told.first_token_ms, told.error_code
+        told.counted_pico, told.discount_pico, told.saved_pico, told.usage_details, told.estimated,
+        told.response_time_ms, told.first_token_ms, told.error_code
     )
     WHERE u.request_id = told.request_id AND u.attempt = told.attempt;
-    IF paid < 0 THEN
+    IF posted < 0 THEN
         PERFORM FROM accounts WHERE id = ANY (counted) ORDER BY id FOR UPDATE;
-        UPDATE accounts SET posted_pico = posted_pico + paid WHERE id = ANY (counted);
+        UPDATE accounts SET posted_pico = posted_pico + posted WHERE id = ANY (counted);
     END IF;
 END;
 $$;
@@ -158,7 +174,11 @@ BEGIN
         closed AS (
             DELETE FROM holds AS h USING told AS r
             WHERE h.tenant_id = r.tenant_id AND h.op_key = r.op_key
-            RETURNING h.transfer_id, h.amount_pico, h.account_ids, r.*
+            RETURNING
+                h.transfer_id, h.amount_pico, h.account_ids,
+                least(r.cost_pico, h.amount_pico) AS paid,
+                least(greatest(r.cost_pico, r.counted_pico), h.amount_pico) AS counts,
+                r.*
         ),
         posted AS (
             INSERT INTO transfers (
@@ -172,7 +192,7 @@ BEGIN
                     WHEN cost_pico = 0 AND status <> 'completed' THEN 'release'
                     ELSE 'settle'
                 END,
-                transfer_id, cost_pico, least(cost_pico, amount_pico), account_ids, price_snapshot, estimated
+                transfer_id, cost_pico, counts, account_ids, price_snapshot, estimated
             FROM closed
             RETURNING id, pending_id
         ),
@@ -182,8 +202,8 @@ BEGIN
             FROM posted AS p
             JOIN closed AS c ON c.transfer_id = p.pending_id
             CROSS JOIN LATERAL (VALUES
-                ('key:' || coalesce(c.key_id, ''), least(c.cost_pico, c.amount_pico), 0),
-                ('overrun', c.cost_pico - least(c.cost_pico, c.amount_pico), 0),
+                ('key:' || coalesce(c.key_id, ''), c.paid, 0),
+                ('overrun', c.cost_pico - c.paid, 0),
                 ('discount', c.discount_pico, 0),
                 ('provider:' || c.provider, 0, c.cost_pico + c.discount_pico)
             ) AS side (account, debit, credit)
@@ -193,16 +213,16 @@ BEGIN
             INSERT INTO model_usage AS u (
                 request_id, attempt, tenant_id, team_id, user_id, key_id, conversation_id, model_id, requested_model,
                 provider, endpoint, task, stream, status, input_tokens, cache_read_tokens, cache_write_5m_tokens,
-                cache_write_1h_tokens, output_tokens, reasoning_tokens, service_tier, cost_pico, discount_pico,
-                saved_pico, price_snapshot, estimated, response_time_ms, first_token_ms, error_code, usage_details,
-                request_digest, created_at
+                cache_write_1h_tokens, output_tokens, reasoning_tokens, service_tier, cost_pico, counted_pico,
+                discount_pico, saved_pico, price_snapshot, estimated, response_time_ms, first_token_ms, error_code,
+                usage_details, request_digest, created_at
             )
             SELECT
                 request_id, attempt, tenant_id, team_id, user_id, key_id, conversation_id, model_id, requested_model,
                 provider, endpoint, task, stream, status, input_tokens, cache_read_tokens, cache_write_5m_tokens,
-                cache_write_1h_tokens, output_tokens, reasoning_tokens, service_tier, cost_pico, discount_pico,
-                saved_pico, price_snapshot, estimated, response_time_ms, first_token_ms, error_code, usage_details,
-                request_digest, created_at
+                cache_write_1h_tokens, output_tokens, reasoning_tokens, service_tier, cost_pico, counted_pico,
+                discount_pico, saved_pico, price_snapshot, estimated, response_time_ms, first_token_ms, error_code,
+                usage_details, request_digest, created_at
             FROM told
             -- What was guessed for a call that nobody answered for gives way to what is known of it.
             ON CONFLICT (request_id, attempt) DO UPDATE SET
@@ -215,6 +235,7 @@ BEGIN
                 reasoning_tokens = excluded.reasoning_tokens,
                 service_tier = excluded.service_tier,
                 cost_pico = excluded.cost_pico,
+                counted_pico = excluded.counted_pico,
                 discount_pico = excluded.discount_pico,
                 saved_pico = excluded.saved_pico,
                 usage_details = excluded.usage_details,
@@ -225,13 +246,13 @@ BEGIN
             WHERE u.status = 'expired' AND excluded.status <> 'expired'
         ),
         moved AS (
-            SELECT account_id, sum(c.amount_pico) AS amount, sum(least(c.cost_pico, c.amount_pico)) AS cost
+            SELECT account_id, sum(c.amount_pico) AS amount, sum(c.counts) AS counts
             FROM closed AS c
             CROSS JOIN LATERAL unnest(c.account_ids) AS account_id
             GROUP BY account_id
         )
         SELECT
-            array_agg(account_id), array_agg(amount), array_agg(cost),
+            array_agg(account_id), array_agg(amount), array_agg(counts),
             (
                 SELECT array_agg(r) FROM json_populate_recordset(NULL::model_usage, records) AS r
                 WHERE NOT EXISTS (
@@ -281,8 +302,8 @@ BEGIN
     IF touched IS NOT NULL THEN
         UPDATE accounts AS a SET
             pending_pico = a.pending_pico - d.amount,
-            posted_pico = a.posted_pico + d.cost
-        FROM unnest(touched, released, spent) AS d (id, amount, cost)
+            posted_pico = a.posted_pico + d.counts
+        FROM unnest(touched, released, spent) AS d (id, amount, counts)
         WHERE a.id = d.id;
     END IF;
     IF late IS NOT NULL THEN
@@ -364,13 +385,7 @@ BEGIN
         )
         INSERT INTO holds (tenant_id, op_key, transfer_id, amount_pico, account_ids, lease_until, record)
         SELECT
-            ask.tenant_id, ask.op_key, id, amount, account_ids_, clock_timestamp() + lease,
-            -- No more than is held is charged for a call that nobody tells the end of.
-            CASE
-                WHEN (ask.record ->> 'cost_pico')::numeric > amount
-                THEN jsonb_set(ask.record::jsonb, '{cost_pico}', to_jsonb(amount))::json
-                ELSE ask.record
-            END
+            ask.tenant_id, ask.op_key, id, amount, account_ids_, clock_timestamp() + lease, at_most(ask.record, amount)
         FROM reserved;
         granted_pico := amount;
         RETURN NEXT;
@@ -398,7 +413,7 @@ BEGIN
         FOR UPDATE OF h
     )
     UPDATE holds AS h
-    SET lease_until = clock_timestamp() + lease, record = f.record
+    SET lease_until = clock_timestamp() + lease, record = at_most(f.record, h.amount_pico)
     FROM found AS f
     WHERE h.tenant_id = f.tenant_id AND h.op_key = f.op_key;
 END;

@@ -15,25 +15,25 @@ SELECT coalesce(max(id), 0), clock_timestamp() - interval '1 hour' FROM transfer
 -- the lock may be of the window before, if that has just ended: it counts, too.
 SELECT
     window_start(%(period)s, %(rolling_hours)s::integer, least(u.created_at, c.at)) AS start,
-    sum(u.cost_pico)::text AS pico
+    sum(u.pico)::text AS pico
 FROM (
     SELECT at, counts_from(%(period)s, %(rolling_hours)s::integer, at - interval '1 minute') AS since
     FROM (SELECT clock_timestamp() AS at) AS now
 ) AS c
 CROSS JOIN LATERAL (
-    SELECT cost_pico, created_at FROM model_usage
+    SELECT coalesce(counted_pico, cost_pico) AS pico, created_at FROM model_usage
     WHERE tenant_id = %(of_tenant)s::uuid AND created_at >= c.since
     UNION ALL
-    SELECT cost_pico, created_at FROM model_usage
+    SELECT coalesce(counted_pico, cost_pico) AS pico, created_at FROM model_usage
     WHERE team_id = %(of_team)s::uuid AND tenant_id = %(tenant_id)s::uuid AND created_at >= c.since
     UNION ALL
-    SELECT cost_pico, created_at FROM model_usage
+    SELECT coalesce(counted_pico, cost_pico) AS pico, created_at FROM model_usage
     WHERE user_id = %(of_user)s::uuid AND tenant_id = %(tenant_id)s::uuid AND created_at >= c.since
     UNION ALL
-    SELECT cost_pico, created_at FROM model_usage
+    SELECT coalesce(counted_pico, cost_pico) AS pico, created_at FROM model_usage
     WHERE key_id = %(of_key)s AND tenant_id = %(tenant_id)s::uuid AND created_at >= c.since
     UNION ALL
-    SELECT cost_pico, created_at FROM model_usage
+    SELECT coalesce(counted_pico, cost_pico) AS pico, created_at FROM model_usage
     WHERE
         conversation_id = %(of_conversation)s AND tenant_id = %(tenant_id)s::uuid AND created_at >= c.since
 ) AS u

@@ -149,6 +149,33 @@ WHERE
 ORDER BY 1
 LIMIT %(limit)s;
 
+-- name: counted
+-- A call counts against budgets what it is charged within its hold, or more where its record says that nobody knows.
+SELECT
+    'call ' || c.op,
+    'counts ' || c.counts || ' against budgets, charged ' || c.paid || CASE
+        WHEN u.counted_pico IS NOT NULL THEN ', its record says ' || u.counted_pico
+        ELSE ''
+    END
+FROM (
+    SELECT
+        t.tenant_id,
+        CASE t.kind
+            WHEN 'adjust' THEN left(t.op_key, -length(':adjust'))
+            ELSE left(t.op_key, -length(':end'))
+        END AS op,
+        sum(t.posted_pico) AS counts,
+        coalesce(sum(e.debit_pico - e.credit_pico), 0) AS paid
+    FROM transfers AS t
+    LEFT JOIN entries AS e ON e.transfer_id = t.id AND e.account LIKE 'key:%%'
+    WHERE t.tenant_id <> %(platform)s::uuid AND t.kind <> 'reserve'
+    GROUP BY 1, 2
+) AS c
+LEFT JOIN model_usage AS u ON u.tenant_id = c.tenant_id AND op_key(u.request_id, u.attempt) = c.op
+WHERE c.counts < c.paid OR c.counts > greatest(c.paid, u.counted_pico)
+ORDER BY 1
+LIMIT %(limit)s;
+
 -- name: stale_holds
 SELECT
     'hold ' || op_key,

@@ -237,7 +237,9 @@ async def test_a_lost_replica_is_tried_once_more_and_each_attempt_is_held_and_ch
     lost, answered = stage.ledger.records
     assert (lost.status, lost.estimated, answered.status) == ("failed", True, "completed")
     assert (made.attempts, made.cost_pico) == (2, answered.cost_pico)
-    assert (budget.pending_pico, budget.posted_pico) == (0, lost.cost_pico + answered.cost_pico)
+    # The provider may have read all of what the lost one was given.
+    assert lost.counted_pico == stage.ledger.asks[0].most_pico > lost.cost_pico
+    assert (budget.pending_pico, budget.posted_pico) == (0, lost.counted_pico + answered.cost_pico)
 
     stage = Stage(failing_first(ReplicaLost("died"), ReplicaLost("died")))
     with pytest.raises(ReplicaLost):

@@ -114,17 +114,34 @@ async def test_another_writers_release_is_noticed() -> None:
     assert await waiting == 500
 
 
-async def test_m4_what_was_granted_to_somebody_who_left_is_released() -> None:
+async def test_m5_a_hold_is_kept_if_its_asker_was_answered_by_another_replica() -> None:
     store = SlowStore([budget := key_budget(2_000)])
-    batcher = LedgerBatcher(store)
-    task = asyncio.create_task(batcher.reserve(ask()))
+    first, other = LedgerBatcher(store), LedgerBatcher(store)
+    lost = asyncio.create_task(first.reserve(ask()))
     while not store.batches:
         await asyncio.sleep(0)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    await batcher.flush()
-    assert [t.kind for t in store.transfers.values()] == ["reserve", "release"]
-    assert (budget.pending_pico, budget.posted_pico) == (0, 0)
+    lost.cancel()  # its way to the first one broke
+    assert await other.reserve(ask()) == 500
+    await first.flush()
+    await other.settle(record())
+    assert [t.kind for t in store.transfers.values()] == ["reserve", "settle"]
+    assert (budget.posted_pico, budget.pending_pico) == (300, 0)
+
+
+async def test_m4_a_refusal_says_whether_it_may_be_held_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batcher_module, "PATIENCE_S", 0.03)
+    store = SlowStore()
+    batcher = LedgerBatcher(store)
+    store.away = Overloaded("away")
+    tried = asyncio.create_task(batcher.reserve(ask("tried")))
+    while not store.batches:
+        await asyncio.sleep(0)
+    with pytest.raises(Overloaded) as refused:
+        await tried
+    assert refused.value.sent
+    with pytest.raises(Overloaded) as refused:
+        await batcher.reserve(ask("not tried"))
+    assert not refused.value.sent
 
 
 async def test_whoever_leaves_while_parked_holds_nothing() -> None:

@@ -1,5 +1,7 @@
 """What is held bounds what a call can cost; what is estimated comes near it."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,11 +11,13 @@ from models.catalog import load_catalog
 from models.chat import (
     ChatRequest,
     Citation,
+    Effort,
     File,
     Image,
     Message,
     Native,
     Opaque,
+    Reasoning,
     Refusal,
     Text,
     Thinking,
@@ -23,7 +27,7 @@ from models.chat import (
     Usage,
 )
 from models.ledger import cost
-from models.ledger.estimates import LEAST_OUTPUT_TOKENS, Estimator, Quote, quote, size_of
+from models.ledger.estimates import LEAST_OUTPUT_TOKENS, Estimator, Quote, effort_of, quote, size_of
 
 CATALOG = load_catalog()
 MINI = CATALOG.models["gpt-5.4-mini"]
@@ -139,3 +143,84 @@ def test_an_estimate_learns_how_many_bytes_a_token_has() -> None:
     assert estimator.output_tokens(MINI.id, shown_chars=120, thoughts_shown=True) == pytest.approx(60, abs=2)
     assert estimator.whole_answer_tokens(MINI.id) == pytest.approx(100, abs=2)
     assert estimator.input_tokens(CATALOG.models["gpt-5.5"], size) == 250
+
+
+def test_m7_an_estimate_of_the_input_stays_within_the_bound() -> None:
+    estimator, small = Estimator(), size_of(request(Text("hi")))
+    for _ in range(10_000):  # what surrounds a short text is more than the text
+        estimator.learn(MINI.id, small, Usage(input=30, output=1), shown_chars=4, thoughts_shown=False)
+    large = size_of(request(Text("x" * 10_000)))
+    assert estimator.input_tokens(MINI, large) == large.bound(MINI)
+
+
+@pytest.mark.parametrize(
+    ("reasoning", "effort"),
+    [
+        (None, ""),
+        (Reasoning(), ""),
+        (Reasoning(effort="high"), "high"),
+        (Reasoning(budget_tokens=4_000), "12"),
+        (Reasoning(budget_tokens=2_100), "12"),
+    ],
+)
+def test_efforts_have_few_names(reasoning: Reasoning | None, effort: str) -> None:
+    assert effort_of(request(reasoning=reasoning)) == effort
+
+
+def hidden(estimator: Estimator, effort: str, *, chars: int = 4, waited_ms: int | None = None) -> int:
+    """Of a stream that was cut; a token of it was seen, if any."""
+    tokens = estimator.output_tokens(
+        MINI.id, shown_chars=chars, thoughts_shown=False, effort=effort, waited_ms=waited_ms
+    )
+    return tokens - chars // 4
+
+
+def taught(thoughts: Callable[[str, int], int], *, waits: Callable[[int, int], int]) -> Estimator:
+    """By 300 streams of each effort; `waits` for so many hidden tokens."""
+    estimator, size = Estimator(), size_of(request(Text("hi")))
+    efforts: tuple[Effort, ...] = ("low", "high")
+    for n in range(300):
+        for effort in efforts:
+            reasoning = thoughts(effort, n)
+            usage = Usage(input=1, output=50 + reasoning, reasoning=reasoning)
+            estimator.learn(
+                MINI.id,
+                size,
+                usage,
+                shown_chars=200,
+                thoughts_shown=False,
+                effort=effort,
+                waited_ms=waits(reasoning, n),
+            )
+    return estimator
+
+
+def test_hidden_thoughts_are_judged_by_the_effort_that_was_asked_for() -> None:
+    estimator = taught(lambda e, n: (100 if e == "low" else 900) + n % 3, waits=lambda _, n: 300 + n % 7)
+    assert hidden(estimator, "low", waited_ms=900) == pytest.approx(101, abs=1)
+    assert hidden(estimator, "high", waited_ms=900) == pytest.approx(901, abs=1)
+    assert hidden(estimator, "an effort never seen", waited_ms=900) == pytest.approx(501, abs=1)
+    assert hidden(estimator, "low", chars=0, waited_ms=900) == 0
+    assert estimator.whole_answer_tokens(MINI.id, effort="low") == pytest.approx(151, abs=1)
+    assert estimator.whole_answer_tokens(MINI.id) == pytest.approx(551, abs=1)
+
+
+def test_hidden_thoughts_are_judged_by_the_wait_where_it_tells() -> None:
+    estimator = taught(
+        lambda e, n: (100 if e == "low" else 900) + n,
+        waits=lambda tokens, n: 200 + 10 * tokens + 50 * (n % 3),  # a hundred a second, more or less
+    )
+    assert hidden(estimator, "low", waited_ms=250 + 10 * 350) == pytest.approx(350, abs=5)
+    assert hidden(estimator, "high", waited_ms=250 + 10 * 1_500) == pytest.approx(1_500, abs=15)
+    assert hidden(estimator, "high", waited_ms=0) == 0
+    assert hidden(estimator, "low", chars=0, waited_ms=250 + 10 * 200) == pytest.approx(200, abs=5)
+    assert hidden(estimator, "low", waited_ms=None) == pytest.approx(250, abs=5)
+
+
+def test_thoughts_that_are_shown_say_nothing_of_hidden_ones() -> None:
+    estimator, size = Estimator(), size_of(request(Text("hi")))
+    for shown in (True, False) * 50:
+        usage = Usage(input=1, output=150, reasoning=100)
+        chars = 600 if shown else 200
+        estimator.learn(MINI.id, size, usage, shown_chars=chars, thoughts_shown=shown)
+    assert hidden(estimator, "") == pytest.approx(100, abs=1)
