@@ -9,6 +9,17 @@ import msgspec
 from deployments.lane.client import Lane, LaneStream
 from models.catalog import Catalog, Mode
 from models.chat import ChatRequest, Chunk
+from models.conversations import Owner, Vector, Written
+from models.conversing import (
+    Interaction,
+    Optimized,
+    Standing,
+    Summary,
+    SummaryDue,
+    Switch,
+    Switched,
+    Turn,
+)
 from models.embedding import EmbeddingCall, EmbeddingResponse
 from models.errors import InvalidRequest, ReplicaLost
 from models.ledger import Ask, UsageRecord
@@ -20,7 +31,13 @@ _chunks = msgspec.msgpack.Decoder(list[Chunk])
 _embeddings = msgspec.msgpack.Decoder(EmbeddingResponse)
 _amount = msgspec.msgpack.Decoder(int)
 _plan = msgspec.msgpack.Decoder(Plan)
-_request = msgspec.msgpack.Decoder(ChatRequest)
+_standing = msgspec.msgpack.Decoder(Standing)
+_optimized = msgspec.msgpack.Decoder(Optimized)
+_written = msgspec.msgpack.Decoder(Written)
+_switched = msgspec.msgpack.Decoder(Switched)
+_due: msgspec.msgpack.Decoder[SummaryDue | None] = msgspec.msgpack.Decoder(SummaryDue | None)
+_vector = msgspec.msgpack.Decoder(Vector)
+_verdict = msgspec.msgpack.Decoder(bool)
 
 _GRACE_S = 5.0
 """What a lane's deadline allows beyond the callee's own, so that the callee's error is the one seen."""
@@ -71,9 +88,9 @@ class LaneChunks:
         return chunks
 
 
-def _packed(call: ProviderCall | EmbeddingCall) -> bytes:
+def _packed(said: object) -> bytes:
     try:
-        return _encode(call)
+        return _encode(said)
     except OverflowError:
         raise InvalidRequest("the request holds an integer beyond 64 bits", sent=False) from None
     except RecursionError:
@@ -91,16 +108,36 @@ class RouterLane:
 
 
 class ContextLane:
+    """`ContextEngine`. Every method may be run twice: what it writes has a key."""
+
     def __init__(self, lane: Lane, *, timeout_s: float = 10.0) -> None:
         self._lane = lane
         self._timeout_s = timeout_s
 
-    async def optimize_context(
-        self, request: ChatRequest, *, conversation_id: str, model_id: str
-    ) -> ChatRequest:
-        del conversation_id, model_id  # until conversations are stored, the request is all there is
-        answer = await self._lane.call("optimize_context", _encode(request), timeout_s=self._timeout_s)
-        return _request.decode(answer)
+    async def open_conversation(self, owner: Owner, conversation_id: str, *, create: bool) -> Standing:
+        return _standing.decode(await self._call("open_conversation", (owner, conversation_id, create)))
+
+    async def optimize_context(self, turn: Turn) -> Optimized:
+        return _optimized.decode(await self._call("optimize_context", turn))
+
+    async def update_context(self, interaction: Interaction) -> Written:
+        return _written.decode(await self._call("update_context", interaction))
+
+    async def preserve_context(self, switch: Switch) -> Switched:
+        return _switched.decode(await self._call("preserve_context", switch))
+
+    async def summary_due(self, owner: Owner, conversation_id: str, branch: int) -> SummaryDue | None:
+        return _due.decode(await self._call("summary_due", (owner, conversation_id, branch)))
+
+    async def take_summary(self, summary: Summary) -> bool:
+        return _verdict.decode(await self._call("take_summary", summary))
+
+    async def meaning(self, text: str) -> Vector:
+        """Raises Overloaded."""
+        return _vector.decode(await self._lane.call("meaning", text.encode(), timeout_s=self._timeout_s))
+
+    async def _call(self, method: str, said: object) -> bytes:
+        return await self._lane.call(method, _packed(said), timeout_s=self._timeout_s)
 
 
 class LedgerLane:

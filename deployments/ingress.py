@@ -13,6 +13,7 @@ from deployments.housekeeping import Housekeeping, Job
 from deployments.lane.client import Lane
 from deployments.lane.discovery import ServeDiscovery
 from deployments.management import management
+from deployments.news import conversation_news, not_told
 from deployments.process import CpuMeter, collect_garbage_rarely
 from deployments.settings import Args, Environment, available_models
 from models.catalog import Catalog
@@ -24,6 +25,7 @@ from models.ledger.durable import DurableLedger
 from models.ledger.outbox import Outbox
 from models.open_calls import OpenCalls
 from models.store import Database
+from models.summarizer import Summarizer
 
 RENEW_EVERY_S = 8.0
 TELL_EVERY_S = 1.0
@@ -55,15 +57,24 @@ class GatewayDeployment:
             patience_s=args.ledger_patience_s,
         )
         self._open_calls = OpenCalls(durable)
+        self._engine = ContextLane(self._context)
         self._gateway = Gateway(
             catalog=catalog,
             available=available_models(catalog),
             providers=self._provider_lanes,
             router=RouterLane(self._router),
-            context=ContextLane(self._context),
+            context=self._engine,
             calls=self._open_calls,
             timeouts=args.timeouts(),
         )
+        if args.summaries.model is not None:
+            self._gateway.on_turn = Summarizer(
+                self._gateway.chat,
+                self._engine,
+                self._open_calls,
+                model=args.summaries.model,
+                max_tokens=args.summaries.max_tokens,
+            ).turn_kept
         self._embedder = Embedder(
             catalog=catalog,
             available=self._gateway.available,
@@ -92,6 +103,7 @@ class GatewayDeployment:
 
     def __serve_build_asgi_app__(self) -> Api:
         pepper = load_pepper(self._environment.pepper_path)
+        news = conversation_news(self._environment)
         keys = Authenticator(PostgresKeyStore(self._database), pepper, ttl_s=self._args.key_cache_s)
         self._api = Api(
             self._gateway,
@@ -105,6 +117,8 @@ class GatewayDeployment:
                 forget_key=keys.forget,
                 catalogue=lambda: self._gateway.catalog,
                 available=lambda: self._gateway.available,
+                changed=news.tell if news is not None else not_told,
+                embed_query=self._engine.meaning,
             ),
             digest_key=hmac.digest(pepper, b"request digests", "sha256"),
             embedder=self._embedder,

@@ -1,13 +1,15 @@
 """What the management surface is made of, on the database of its own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 
 from fastapi import FastAPI
 
 from deployments.api.management import (
     alerts,
     budgets,
+    conversations,
     discounts,
     estimate,
     keys,
@@ -17,9 +19,12 @@ from deployments.api.management import (
     usage,
 )
 from deployments.api.management.app import create_management
+from deployments.api.management.conversation_search import EmbedQuery
 from deployments.settings import Args
 from models.catalog import Catalog, Model, Price
 from models.chat import ChatRequest
+from models.conversations import PostgresConversations
+from models.conversations.transfer import Format
 from models.identity import KeyRing, PostgresKeyStore
 from models.ledger import reckon
 from models.ledger.budget_store import PostgresBudgetStore
@@ -27,10 +32,12 @@ from models.ledger.budgets import BudgetManager
 from models.ledger.discount_store import PostgresDiscounts
 from models.ledger.estimates import quote, size_of
 from models.ledger.requests import PostgresRequestLog
+from models.providers import Format as WireFormat
 from models.reconcile import Reconciler, ReconciliationStore, ReportAccess, connect_sources
 from models.reports import CachedHistory, CostEstimator, CostOptimizer, PostgresReports
 from models.routing import estimate_input_tokens, misfit, needs
 from models.store import Database
+from models.translation import read_history, write_history
 
 
 def management(
@@ -41,8 +48,11 @@ def management(
     forget_key: Callable[[str], None],
     catalogue: Callable[[], Catalog],
     available: Callable[[], frozenset[str]],
+    changed: Callable[[str, int], None],
+    embed_query: EmbedQuery | None = None,
 ) -> FastAPI:
-    """`forget_key` is told of revoked keys; `catalogue` and `available` give what is in force."""
+    """`forget_key` is told of revoked keys, `changed` of conversations and their versions; `catalogue` and
+    `available` give what is in force."""
     events = args.alerts.event_log(database)
     reconciliations = ReconciliationStore(database)
     reconciler = Reconciler(
@@ -72,11 +82,26 @@ def management(
             requests.router(PostgresRequestLog(database)),
             usage.router(optimizer, store),
             estimate.router(estimator),
+            conversations.router(
+                PostgresConversations(database, changed=changed), formats=_FORMATS, embed_query=embed_query
+            ),
             discounts.router(PostgresDiscounts(database)),
             alerts.router(args.alerts.channels(database, pepper=pepper), events),
             reconciliation.router(reconciliations, reconciler, ops_tenant=args.alerts.ops_tenant),
         ]
     )
+
+
+_WIRES: Mapping[str, WireFormat] = {
+    "openai": "openai_chat",
+    "openai_responses": "openai_responses",
+    "anthropic": "anthropic",
+    "gemini": "gemini",
+}
+_FORMATS = {
+    name: Format(partial(read_history, wire), partial(write_history, wire)) for name, wire in _WIRES.items()
+}
+"""What conversations can be exported to and imported from."""
 
 
 def _now() -> datetime:

@@ -26,6 +26,16 @@ class InFlight(BaseModel):
     ledger: PositiveInt = 20_000
 
 
+class SummarySettings(BaseModel):
+    """Who writes summaries of long conversations, for their owners' money. Nobody: they are extracts."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: str | None = None
+    """A model of the catalogue or an alias; a cheap one will do."""
+    max_tokens: PositiveInt = 800
+
+
 class Args(BaseModel):
     """The application's arguments. Seconds are wall time from the start of the attempt."""
 
@@ -46,6 +56,7 @@ class Args(BaseModel):
     """How long a revoked key may still work."""
     max_in_flight: InFlight = InFlight()
     alerts: AlertSettings = AlertSettings()
+    summaries: SummarySettings = SummarySettings()
 
     def timeouts(self) -> Timeouts:
         return Timeouts(

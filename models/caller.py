@@ -1,10 +1,19 @@
 """Who asks, and through which door."""
 
+from models.conversations import Owner
 from models.identity import Principal
 
 
 class Caller:
-    __slots__ = ("conversation_id", "digest", "endpoint", "principal", "request_id")
+    __slots__ = (
+        "conversation_id",
+        "digest",
+        "endpoint",
+        "may_create_conversation",
+        "preserve_context",
+        "principal",
+        "request_id",
+    )
 
     def __init__(
         self,
@@ -14,6 +23,8 @@ class Caller:
         endpoint: str,
         conversation_id: str = "",
         digest: str | None = None,
+        preserve_context: bool = True,
+        may_create_conversation: bool = True,
     ) -> None:
         self.principal = principal
         self.request_id = request_id
@@ -21,3 +32,11 @@ class Caller:
         self.conversation_id = conversation_id
         self.digest = digest
         """Of the request as it came; see `UsageRecord.request_digest`."""
+        self.preserve_context = preserve_context
+        """Whether the model is sent what was said before in the conversation."""
+        self.may_create_conversation = may_create_conversation
+
+    @property
+    def owner(self) -> Owner:
+        """Whose conversations they speak in."""
+        return Owner(self.principal.tenant_id, self.principal.user_id)

@@ -4,9 +4,13 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Self
 
-from models.chat import ChatRequest, Chunk
+from models.catalog import Catalog, load_catalog
+from models.chat import Chunk
+from models.context_engine import ContextEngine
+from models.conversations import ConversationStore, Histories, InMemoryConversations
 from models.embedding import EmbeddingCall, EmbeddingResponse
 from models.errors import PolyvoxError
+from models.events import InMemoryEventLog
 from models.ledger import Ask, UsageRecord
 from models.ledger.memory import Budget, InMemoryLedgerStore
 from models.providers.call import ProviderCall
@@ -96,12 +100,12 @@ class ScriptedEmbeddings:
         return said
 
 
-class UnchangedContext:
-    async def optimize_context(
-        self, request: ChatRequest, *, conversation_id: str, model_id: str
-    ) -> ChatRequest:
-        del conversation_id, model_id
-        return request
+def in_memory_context(
+    catalog: Catalog | None = None, *, store: ConversationStore | None = None
+) -> ContextEngine:
+    """The real engine over conversations that are kept in this process, or in `store`."""
+    kept, known = store or InMemoryConversations(), catalog or load_catalog()
+    return ContextEngine(kept, Histories(kept), catalog=lambda: known, events=InMemoryEventLog())
 
 
 class InMemoryLedger:

@@ -1,6 +1,7 @@
 """The product: the life of a request, top to bottom.
 
-    chat → candidates (the catalogue, or the router for `auto`) → context → reserve → attempt → settle → reply
+    chat → conversation → candidates (the catalogue, or the router for `auto`) → context → reserve → attempt
+         → settle, and the turn kept → reply
 
 Everything that does I/O is a port; nothing here knows of HTTP, Ray or a provider's wire.
 """
@@ -8,15 +9,19 @@ Everything that does I/O is a port; nothing here knows of HTTP, Ray or a provide
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from models.attempts import Attempt, first_content, who_is_next
+from models.attempts import MAX_ATTEMPTS, Attempt, first_content, who_is_next
 from models.caller import Caller
 from models.catalog import Auto, Catalog, Model
-from models.chat import ChatRequest, ChatResponse, Chunk, Completed
+from models.chat import ChatRequest, Chunk
+from models.conversations import Owner
+from models.conversing import Standing, Switch, Switched
+from models.dialogue import Dialogue
 from models.errors import (
     ContextLengthExceeded,
     InvalidRequest,
@@ -26,10 +31,13 @@ from models.errors import (
     ProviderAuthFailed,
     ProviderGarbled,
 )
+from models.identity import Principal
+from models.ledger import UsageRecord
 from models.ledger.estimates import Estimator
 from models.open_calls import OpenCalls
 from models.ports import Chunks, ContextEngine, Providers, Router
 from models.providers.call import ProviderCall
+from models.reply import Reply as Reply
 from models.routing import Plan
 
 log = logging.getLogger(__name__)
@@ -44,33 +52,18 @@ class Timeouts(Struct, frozen=True, kw_only=True):
     """How long a request waits for money that calls under way hold."""
 
 
+class _Asked(NamedTuple):
+    request: ChatRequest
+    caller: Caller
+    plan: Plan | None
+    """The router's, where it was asked."""
+    dialogue: Dialogue | None = None
+    fitted: Mapping[str, ChatRequest] = {}
+    """What is sent to each model in place of the request, with the conversation before it."""
+
+
 HANG_UP_S = 2.0
 """An adapter that has been told has that long to come to an end."""
-
-
-class Reply:
-    """An answer that has begun. Read `chunks` to their end, or `aclose` them to stop the provider."""
-
-    def __init__(self, *, request_id: str, model: Model, attempt: Attempt, plan: Plan | None) -> None:
-        self.request_id = request_id
-        self.model = model
-        self.attempts = attempt.number + 1
-        self.plan = plan
-        """The router's decision, where it was asked."""
-        self.clamped_max_tokens = attempt.clamped_max_tokens
-        """The longest answer that the budget affords, where that is less than what was asked for."""
-        self.cost_pico: int | None = None
-        """Known, and recorded, before the last chunk is handed out."""
-        self.chunks: AsyncGenerator[list[Chunk], None]
-
-    async def response(self) -> ChatResponse:
-        """The whole of an answer that is not a stream."""
-        async with aclosing(self.chunks) as chunks:
-            async for batch in chunks:
-                for chunk in batch:
-                    if isinstance(chunk, Completed):
-                        return chunk.response
-        raise ProviderGarbled("the provider gave no answer", model=self.model.id)
 
 
 class Gateway:
@@ -86,8 +79,11 @@ class Gateway:
         context: ContextEngine,
         calls: OpenCalls,
         timeouts: Timeouts,
+        on_turn: Callable[[Caller, Standing], None] = lambda _caller, _standing: None,
     ) -> None:
+        """`on_turn` hears of turns that were kept, and how the conversation stood before them."""
         self.catalog = catalog
+        self.on_turn = on_turn
         self.available = available
         self._providers = providers
         self._router = router
@@ -98,35 +94,70 @@ class Gateway:
 
     async def chat(self, request: ChatRequest, caller: Caller) -> Reply:
         """Returns when the first chunk is there. Raises whatever kept every candidate from answering."""
-        candidates, plan = await self._candidates(request)
-        if caller.conversation_id:
-            request = await self._context.optimize_context(
-                request, conversation_id=caller.conversation_id, model_id=candidates[0].id
-            )
-        return await self._first_answer(request, caller, candidates, plan)
+        if not caller.conversation_id:
+            candidates, plan = await self._candidates(request)
+            return await self._first_answer(_Asked(request, caller, plan), candidates)
+        dialogue = await Dialogue.begin(self._context, caller)
+        request = replace(request, model=request.model or dialogue.standing.model_id or "auto")
+        candidates, plan = await self._candidates(request, locked_by=dialogue.standing.locked_by)
+        fitted = await dialogue.fit(request, candidates[:MAX_ATTEMPTS])
+        asked = _Asked(request, caller, plan, dialogue, fitted)
+        return await self._first_answer(asked, [model for model in candidates if model.id in fitted])
 
-    async def _candidates(self, request: ChatRequest) -> tuple[Sequence[Model], Plan | None]:
+    async def switch_model(
+        self, principal: Principal, conversation_id: str, model: str, *, preserve_context: bool, force: bool
+    ) -> Switched:
+        """Whom the conversation goes on with. Raises as `ContextEngine.preserve_context` does."""
+        named = self.catalog.resolve(model)
+        if isinstance(named, Auto):
+            raise InvalidRequest("a switch is to a model: `auto` is for a turn", param="newModelId")
+        self._check_available(named)
+        return await self._context.preserve_context(
+            Switch(
+                owner=Owner(principal.tenant_id, principal.user_id),
+                conversation_id=conversation_id,
+                model_id=named.id,
+                preserve_context=preserve_context,
+                force=force,
+            )
+        )
+
+    async def _candidates(
+        self, request: ChatRequest, *, locked_by: str | None = None
+    ) -> tuple[Sequence[Model], Plan | None]:
+        """`locked_by` is the model that a conversation's tool calls are of, which is to go on with them."""
         named = self.catalog.resolve(request.model)
+        if isinstance(named, Auto) and locked_by in self.available:
+            named = self.catalog.models[locked_by]
         if isinstance(named, Auto):
             plan = await self._router.plan(request, named.mode)
             if not plan.candidates:
                 raise _nobody(plan)
             return [self.catalog.models[c.model_id] for c in plan.candidates], plan
-        if named.id not in self.available:
-            raise ProviderAuthFailed(
-                f"there are no credentials for {named.host}", provider=named.host, sent=False
-            )
+        self._check_available(named)
         return [named], None
 
-    async def _first_answer(
-        self, request: ChatRequest, caller: Caller, candidates: Sequence[Model], plan: Plan | None
-    ) -> Reply:
+    def _check_available(self, model: Model) -> None:
+        if model.id not in self.available:
+            raise ProviderAuthFailed(
+                f"there are no credentials for {model.host}", provider=model.host, sent=False
+            )
+
+    async def _first_answer(self, asked: "_Asked", candidates: Sequence[Model]) -> Reply:
         """Try candidates in order, and once more the one whose replica died, until one answers."""
+        caller, dialogue = asked.caller, asked.dialogue
         queue, number = list(candidates), 0
         deadline = time.monotonic() + self._timeouts.total_s
         while True:
             model = queue.pop(0)
-            attempt = Attempt(number, model, request, caller, catalog=self.catalog, estimator=self._estimator)
+            attempt = Attempt(
+                number,
+                model,
+                asked.fitted.get(model.id, asked.request),
+                caller,
+                catalog=self.catalog,
+                estimator=self._estimator,
+            )
             try:
                 # Held, durably, before anybody is called; the last in line may wait for what others hold.
                 wait_s = 0.0 if queue else self._timeouts.held_budget_s
@@ -151,9 +182,11 @@ class Gateway:
                 continue
             finally:
                 if not (begun or attempt.recorded):
-                    self._leave(attempt, chunks)
-            reply = Reply(request_id=caller.request_id, model=model, attempt=attempt, plan=plan)
-            reply.chunks = self._settling(reply, attempt, first, chunks)
+                    self._leave(attempt, chunks, dialogue)
+            reply = Reply(
+                request_id=caller.request_id, model=model, attempt=attempt, plan=asked.plan, dialogue=dialogue
+            )
+            reply.chunks = self._settling(reply, attempt, first, chunks, dialogue)
             return reply
 
     def _call(self, attempt: Attempt, *, left_s: float) -> Chunks:
@@ -174,17 +207,24 @@ class Gateway:
         return self._providers.stream(call)
 
     async def _settling(
-        self, reply: Reply, attempt: Attempt, first: list[Chunk], rest: Chunks
+        self,
+        reply: Reply,
+        attempt: Attempt,
+        first: list[Chunk],
+        rest: Chunks,
+        dialogue: Dialogue | None,
     ) -> AsyncGenerator[list[Chunk], None]:
-        """Hand the chunks on; the usage is durable before the last of them leaves."""
+        """Hand the chunks on; the usage, and the turn, are durable before the last of them leaves."""
         try:
             batch: list[Chunk] | None = first
             while batch is not None and attempt.usage is None:
                 batch = attempt.observe(batch)
+                if dialogue is not None:
+                    dialogue.heard(batch)
                 if attempt.usage is not None:
                     record = attempt.record("completed")
                     # Shielded: a client that leaves now has an answer that was paid for.
-                    await asyncio.shield(self._calls.keep(self._calls.settle(record)))
+                    await asyncio.shield(self._calls.keep(self._end(attempt, record, dialogue)))
                     reply.cost_pico = record.cost_pico
                 yield batch
                 batch = await anext(rest, None)
@@ -198,24 +238,40 @@ class Gateway:
             if attempt.recorded:
                 await rest.aclose()
             else:
-                self._leave(attempt, rest)
+                self._leave(attempt, rest, dialogue)
 
-    def _leave(self, attempt: Attempt, rest: Chunks) -> None:
+    async def _end(self, attempt: Attempt, record: UsageRecord, dialogue: Dialogue | None) -> None:
+        """Both or, if the conversation cannot be written to, what was paid at least."""
+        if dialogue is None:
+            await self._calls.settle(record)
+            return
+        api = self.catalog.hosts[attempt.model.host].protocol
+        settled, kept = await asyncio.gather(
+            self._calls.settle(record), dialogue.keep(record, api=api), return_exceptions=True
+        )
+        for failure in (settled, kept):
+            if failure is not None:
+                raise failure
+        self.on_turn(dialogue.caller, dialogue.standing)
+
+    def _leave(self, attempt: Attempt, rest: Chunks, dialogue: Dialogue | None) -> None:
         """Nobody reads it any more: hang up, unless that saves nothing, and see what it comes to."""
         if not attempt.bills_on:
             rest.hang_up()
-        self._calls.keep(self._see_out(attempt, rest))
+        self._calls.keep(self._see_out(attempt, rest, dialogue))
 
-    async def _see_out(self, attempt: Attempt, rest: Chunks) -> None:
+    async def _see_out(self, attempt: Attempt, rest: Chunks, dialogue: Dialogue | None) -> None:
         try:
             async with asyncio.timeout(self._timeouts.total_s if attempt.bills_on else HANG_UP_S):
                 async for batch in rest:
                     attempt.observe(batch)
+                    if dialogue is not None:
+                        dialogue.heard(batch)
         except (PolyvoxError, TimeoutError) as error:
             log.info("%s was left and then failed: %r", attempt.op_key, error)
         finally:
             await rest.aclose()
-            await self._calls.settle(attempt.record("cancelled"))
+            await self._end(attempt, attempt.record("cancelled"), dialogue)
 
 
 def _nobody(plan: Plan) -> PolyvoxError:

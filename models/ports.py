@@ -5,6 +5,17 @@ from typing import Protocol
 
 from models.catalog import Mode
 from models.chat import ChatRequest, Chunk
+from models.conversations import Owner, Written
+from models.conversing import (
+    Interaction,
+    Optimized,
+    Standing,
+    Summary,
+    SummaryDue,
+    Switch,
+    Switched,
+    Turn,
+)
 from models.ledger import Ask, UsageRecord
 from models.providers.call import ProviderCall
 from models.routing import Plan
@@ -40,10 +51,31 @@ class Router(Protocol):
 
 
 class ContextEngine(Protocol):
-    async def optimize_context(
-        self, request: ChatRequest, *, conversation_id: str, model_id: str
-    ) -> ChatRequest:
-        """The request as it fits the model, with the conversation before it."""
+    """Each method raises NotFound for a conversation that the owner does not have, Overloaded if the store is
+    away."""
+
+    async def open_conversation(self, owner: Owner, conversation_id: str, *, create: bool) -> Standing:
+        """`create`: one that there is not is made. Raises Conflict if it is somebody else's then."""
+        ...
+
+    async def optimize_context(self, turn: Turn) -> Optimized:
+        """The conversation with what is new, as it fits each of the models."""
+        ...
+
+    async def update_context(self, interaction: Interaction) -> Written:
+        """Returns once what was said and answered is durable. Told again it is written once."""
+        ...
+
+    async def preserve_context(self, switch: Switch) -> Switched:
+        """Make the conversation ready for another model. Raises Conflict while tool calls are under way."""
+        ...
+
+    async def summary_due(self, owner: Owner, conversation_id: str, branch: int) -> SummaryDue | None:
+        """What a model should summarise now, if anything."""
+        ...
+
+    async def take_summary(self, summary: Summary) -> bool:
+        """Whether it is good enough to be sent in place of what it is of."""
         ...
 
 

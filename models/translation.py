@@ -3,7 +3,7 @@
 Here the two meet that otherwise do not know each other. Pure: no network, no clock, no state.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 from typing import Protocol as Interface
@@ -45,6 +45,23 @@ _CODECS: dict[Format, _Codec] = {
 }
 
 
+_EXAMPLES: Mapping[Format, str] = {
+    "openai_chat": "gpt-5.4",
+    "openai_responses": "gpt-5.4",
+    "anthropic": "claude-haiku-4-5",
+    "gemini": "gemini-3.5-flash",
+}
+"""Models whose rules a history is written by where it is for nobody in particular."""
+
+_MESSAGES: Mapping[Format, str] = {
+    "openai_chat": "messages",
+    "openai_responses": "input",
+    "anthropic": "messages",
+    "gemini": "contents",
+}
+_HISTORY = ("messages", "system", "input", "instructions", "contents", "systemInstruction")
+
+
 def translate(
     source_format: Format,
     source_body: dict[str, Any],
@@ -72,6 +89,27 @@ def translate(
         profile=profiles.for_model(target.provider, target_model),
         max_output_tokens=chosen.get("max_output_tokens"),
     )
+
+
+def read_history(format: Format, body: Mapping[str, Any]) -> tuple[Message, ...]:
+    """The messages of a request's body, or of a document like one. Raises InvalidRequest."""
+    codec, field = _codec(format), _MESSAGES.get(format, "")
+    if field not in body:
+        raise InvalidRequest(f"the document has no `{field}`", param=field)
+    request = codec.decode({"model": _EXAMPLES[format], "max_tokens": 1, **body})
+    return without(request.messages)
+
+
+def write_history(format: Format, messages: Sequence[Message]) -> dict[str, Any]:
+    """The part of a request's body that holds its messages."""
+    codec, model = _codec(format), _EXAMPLES[format]
+    body = codec.encode(
+        ChatRequest(model=model, messages=tuple(messages)),
+        model=model,
+        profile=_profiles().for_model(codec.provider, model),
+        max_output_tokens=None,
+    )
+    return {name: value for name, value in body.items() if name in _HISTORY}
 
 
 def _codec(format: Format) -> _Codec:

@@ -8,6 +8,7 @@ from hashlib import blake2b
 from deployments.api.auth import Authenticator, principal_of
 from deployments.api.chat import ENDPOINT as CHAT
 from deployments.api.chat import chat_completions
+from deployments.api.conversing import SEND_WITH_MODEL, SWITCH_MODEL, send_with_model, switch_model
 from deployments.api.embeddings import ENDPOINT as EMBEDDINGS
 from deployments.api.embeddings import embeddings
 from deployments.api.errors import openai_fields, retry_headers, status_of
@@ -84,6 +85,8 @@ class Api:
         }
         self.routes = [
             Route("POST", CHAT, self._chat, is_billable=True),
+            Route("POST", SEND_WITH_MODEL, self._send_with_model, is_billable=True),
+            Route("POST", SWITCH_MODEL, self._switch_model, is_billable=False),
             Route("GET", "/v1/models", self._models, is_billable=False),
         ]
         if embedder is not None:
@@ -149,6 +152,12 @@ class Api:
 
     async def _chat(self, exchange: Exchange, principal: Principal, body: bytes) -> None:
         await chat_completions(exchange, self._gateway, principal, body, digest=self._digest(body))
+
+    async def _send_with_model(self, exchange: Exchange, principal: Principal, body: bytes) -> None:
+        await send_with_model(exchange, self._gateway, principal, body, digest=self._digest(body))
+
+    async def _switch_model(self, exchange: Exchange, principal: Principal, body: bytes) -> None:
+        await switch_model(exchange, self._gateway, principal, body)
 
     async def _embed(self, exchange: Exchange, principal: Principal, body: bytes) -> None:
         await embeddings(exchange, self._embedder, principal, body, digest=self._digest(body))

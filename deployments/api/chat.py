@@ -6,10 +6,11 @@ from contextlib import aclosing
 from deployments.api.errors import openai_fields
 from deployments.api.exchange import EVENT_STREAM, JSON, Exchange
 from models.caller import Caller
+from models.context import ContextReport
+from models.conversations import is_id
 from models.dialects import openai_chat
-from models.dialects.openai_chat import Ask
 from models.dialects.openai_chat_stream import StreamEncoder
-from models.errors import PolyvoxError
+from models.errors import InvalidRequest, PolyvoxError
 from models.gateway import Gateway, Reply
 from models.identity import Principal
 from models.money import usd_text
@@ -27,14 +28,24 @@ async def chat_completions(
         principal,
         request_id=exchange.request_id,
         endpoint=ENDPOINT,
-        conversation_id=exchange.headers.get(_CONVERSATION, b"").decode("ascii", "replace")[:128],
+        conversation_id=conversation_of(exchange, ask.conversation_id),
         digest=digest,
     )
     reply = await gateway.chat(ask.request, caller)
     if ask.request.stream:
-        await _stream(exchange, reply, ask)
+        await stream_chat(exchange, reply, include_usage=ask.include_usage)
     else:
         await _whole(exchange, reply)
+
+
+def conversation_of(exchange: Exchange, in_body: str) -> str:
+    """The conversation's id, as the header or else the body names it; empty if neither does."""
+    in_header = exchange.headers.get(_CONVERSATION, b"").decode("ascii", "replace")
+    named = (in_header or in_body).lower()
+    if named and not is_id(named):
+        param = _CONVERSATION.decode() if in_header else "metadata.conversation_id"
+        raise InvalidRequest("the id of a conversation is a UUID", param=param)
+    return named
 
 
 async def _whole(exchange: Exchange, reply: Reply) -> None:
@@ -47,21 +58,21 @@ async def _whole(exchange: Exchange, reply: Reply) -> None:
         cost_pico=reply.cost_pico,
     )
     cost = usd_text(reply.cost_pico or 0).encode()
-    await exchange.respond(200, body, (JSON, *_served_by(reply), (b"x-polyvox-cost-usd", cost)))
+    await exchange.respond(200, body, (JSON, *served_by(reply), (b"x-polyvox-cost-usd", cost)))
 
 
-async def _stream(exchange: Exchange, reply: Reply, ask: Ask) -> None:
+async def stream_chat(exchange: Exchange, reply: Reply, *, include_usage: bool) -> None:
     encoder = StreamEncoder(
         id=f"chatcmpl-{reply.request_id}",
         model=reply.model.id,
         created=int(time.time()),
-        include_usage=ask.include_usage,
+        include_usage=include_usage,
     )
     async with aclosing(reply.chunks) as chunks:
         try:
             async for batch in chunks:
                 if not exchange.started:
-                    await exchange.start(200, (*EVENT_STREAM, *_served_by(reply)))
+                    await exchange.start(200, (*EVENT_STREAM, *served_by(reply)))
                 if events := encoder.encode(batch, cost_pico=reply.cost_pico):
                     await exchange.write(events)
         except PolyvoxError as error:
@@ -71,11 +82,21 @@ async def _stream(exchange: Exchange, reply: Reply, ask: Ask) -> None:
     await exchange.end()
 
 
-def _served_by(reply: Reply) -> tuple[tuple[bytes, bytes], ...]:
+def served_by(reply: Reply) -> tuple[tuple[bytes, bytes], ...]:
     clamped = reply.clamped_max_tokens
     return (
         *(() if clamped is None else ((b"x-polyvox-max-tokens", str(clamped).encode()),)),
         (b"x-polyvox-model", reply.model.id.encode()),
         (b"x-polyvox-provider", reply.model.host.encode()),
         (b"x-polyvox-attempts", str(reply.attempts).encode()),
+        *(() if reply.context is None else _what_is_left(reply.context)),
+    )
+
+
+def _what_is_left(report: ContextReport) -> tuple[tuple[bytes, bytes], ...]:
+    """Of a conversation that did not fit as it is."""
+    tokens = f"{report.tokens_before};{report.tokens_after}"
+    return (
+        (b"x-polyvox-context-tokens", tokens.encode()),
+        (b"x-polyvox-preservation-score", f"{report.preservation.score:.4f}".encode()),
     )

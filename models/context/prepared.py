@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from models.context.assemble import Assembly, Cut, Shares, assemble
 from models.context.reading import Reading
 from models.context.report import ContextReport, report_of
-from models.context.retrieval import Embed, add_meaning
+from models.context.retrieval import Embed, add_meaning, closeness_of
 from models.context.score import Preservation, preservation_in
 from models.context.tokens import Count, default_counter
 from models.context.turns import Turn, TurnLike, read_turns
@@ -39,15 +39,17 @@ class Prepared:
         *,
         cut: Cut | None = None,
         question_vector: Sequence[float] | None = None,
+        closeness: Sequence[float] | None = None,
         shares: Shares | None = None,
     ) -> Assembly:
         """The conversation in at most `budget_tokens`, with what `question` is about. `cut` of an earlier
-        assembly of its first turns is sent again as it is while it leaves room."""
+        assembly of its first turns is sent again as it is while it leaves room. `closeness` in meaning of
+        each turn to the question, where it is known already, is taken in place of vectors."""
         reading = self.reading
         if not question or reading.tokens <= budget_tokens:
             return assemble(reading, budget_tokens, cut=cut, shares=shares)
         vague = reading.retrieval.knows(question) < _NAMED_WORDS
-        scores = self._scores(question, question_vector)
+        scores = self._scores(question, question_vector, closeness)
         return assemble(reading, budget_tokens, scores=scores, vague=vague, cut=cut, shares=shares)
 
     def report(self, assembly: Assembly, *, budget_tokens: int) -> ContextReport:
@@ -57,13 +59,17 @@ class Prepared:
         """The score of whatever texts are to be sent instead of the conversation."""
         return preservation_in(self.reading, texts)
 
-    def _scores(self, question: str, vector: Sequence[float] | None) -> list[float]:
+    def _scores(
+        self, question: str, vector: Sequence[float] | None, closeness: Sequence[float] | None
+    ) -> list[float]:
         reading = self.reading
         scores = reading.retrieval.scores(question, reading.costs)
-        if vector is None and self._embed is not None:
+        if closeness is None and vector is None and self._embed is not None:
             vector = self._embed([question])[0]
-        if vector is not None and self._vectors is not None:
-            add_meaning(scores, reading.units, vector, self._vectors)
+        if closeness is None and vector is not None and self._vectors is not None:
+            closeness = closeness_of(vector, self._vectors)
+        if closeness is not None:
+            add_meaning(scores, reading.units, closeness)
         return scores
 
 

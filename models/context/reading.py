@@ -52,6 +52,10 @@ class Reading:
             if call.id not in answered
         )
 
+    def make_ready(self) -> None:
+        """All that fitting would else have to wait for."""
+        _ = self.coverage, self.retrieval, self.open_calls
+
     @cached_property
     def retrieval(self) -> Retrieval:
         return Retrieval(self.units, [self._speaker(turn) for turn in self.turns])

@@ -104,10 +104,12 @@ class Retrieval:
                 by_turn[other] += share * _NEARNESS[abs(other - turn)]
 
 
-def add_meaning(
-    scores: list[float], units: Sequence[Unit], question: Sequence[float], vectors: Sequence[Sequence[float]]
-) -> None:
-    """Adds how close in meaning the turns are: `vectors` of each turn and of the question, of length one."""
-    closeness = [sum(map(mul, question, vector)) for vector in vectors]
+def closeness_of(question: Sequence[float], vectors: Sequence[Sequence[float]]) -> list[float]:
+    """How close in meaning each is to the question: cosines, as all vectors are of length one."""
+    return [sum(map(mul, question, vector)) for vector in vectors]
+
+
+def add_meaning(scores: list[float], units: Sequence[Unit], closeness: Sequence[float]) -> None:
+    """Adds how close in meaning the turns are to the question: `closeness` of each turn."""
     for unit in units:
         scores[unit.id] += _MEANING * closeness[unit.turn]

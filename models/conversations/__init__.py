@@ -9,9 +9,11 @@ from models.conversations.conversation import (
     Owner,
     Place,
     Spent,
+    is_id,
 )
 from models.conversations.embedding import EmbeddingWorker, Lag, PostgresEmbeddingQueue
 from models.conversations.history import Histories, History
+from models.conversations.meaning import PostgresMeaning
 from models.conversations.memory import InMemoryConversations
 from models.conversations.message import NewMessage, Producer, StoredMessage, searchable
 from models.conversations.news import ConversationNews, connect_news
@@ -45,6 +47,7 @@ __all__ = [
     "Policy",
     "PostgresConversations",
     "PostgresEmbeddingQueue",
+    "PostgresMeaning",
     "Producer",
     "Retention",
     "Sought",
@@ -53,6 +56,7 @@ __all__ = [
     "Vector",
     "Written",
     "connect_news",
+    "is_id",
     "new_conversation",
     "searchable",
 ]

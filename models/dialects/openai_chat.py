@@ -12,7 +12,7 @@ from models import chat
 from models.dialects.json_body import read_json
 from models.dialects.openai_chat_fields import CustomTool, Request
 from models.dialects.openai_chat_request import canonical
-from models.errors import UnsupportedParameter
+from models.errors import InvalidRequest, UnsupportedParameter
 from models.money import usd_text
 
 _FORWARDED = ("logit_bias", "prediction", "prompt_cache_key", "safety_identifier")
@@ -30,6 +30,8 @@ class Ask(Struct, frozen=True):
     request: chat.ChatRequest
     include_usage: bool
     """Whether the stream ends with a usage chunk."""
+    conversation_id: str = ""
+    """The conversation that `metadata` names."""
 
 
 def decode(body: bytes) -> Ask:
@@ -44,7 +46,14 @@ def decode(body: bytes) -> Ask:
         raise UnsupportedParameter("custom tools are not supported", param="tools")
     include_usage = bool(asked.stream_options and asked.stream_options.include_usage)
     forwarded = {field: value for field in _FORWARDED if (value := getattr(asked, field)) is not None}
-    return Ask(canonical(asked, forwarded), include_usage)
+    return Ask(canonical(asked, forwarded), include_usage, _conversation(asked.metadata))
+
+
+def _conversation(metadata: dict[str, Any] | None) -> str:
+    named = (metadata or {}).get("conversation_id", "")
+    if not isinstance(named, str):
+        raise InvalidRequest("a conversation's id is a text", param="metadata.conversation_id")
+    return named
 
 
 def usage_fields(usage: chat.Usage, cost_pico: int | None) -> dict[str, Any]:

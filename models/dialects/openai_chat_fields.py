@@ -221,6 +221,7 @@ class Request(Struct, frozen=True, kw_only=True):
     user: str | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
+    metadata: dict[str, Any] | None = None
     # Fields that only OpenAI's own models know: forwarded to them, dropped for others.
     logit_bias: dict[str, float] | None = None
     prediction: dict[str, Any] | None = None

@@ -2,10 +2,13 @@
 
 import asyncio
 import logging
+import os
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 from models.encoding.encoder import DIMENSIONS, NAME, Encoder
 from models.encoding.loading import load_encoder
@@ -19,6 +22,8 @@ TURN_CHARS = 1_000
 """So long is a turn, if a text is not longer: a question waits for tens of milliseconds while others fill in
 an archive. Larger turns are no faster."""
 
+_NICE = 10
+
 Rows = list[list[float]]
 
 
@@ -31,7 +36,7 @@ class EncoderService:
     def __init__(self, load: Callable[[], Encoder] = load_encoder, *, max_queued: int = MAX_QUEUED) -> None:
         self._load = load
         self._max_queued = max_queued
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="encoder")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="encoder", initializer=_step_back)
         self._encoder: Encoder | None = None
         self._calls: deque[_Call] = deque()
         self._turns: asyncio.Task[None] | None = None
@@ -94,6 +99,12 @@ class EncoderService:
             self._encoder = self._load()
         rows: Rows = self._encoder.encode(texts).tolist()
         return rows
+
+
+def _step_back() -> None:
+    """Whatever requests need goes first: where threads have priorities of their own, this one's is lower."""
+    with suppress(OSError, AttributeError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
 
 
 class _Call:

@@ -18,7 +18,8 @@ from models.errors import Internal, InvalidRequest, MethodNotAllowed, NotFound, 
 
 log = logging.getLogger(__name__)
 
-MAX_BODY_BYTES = 1024 * 1024
+MAX_BODY_BYTES = 10 * 1024 * 1024
+"""Of a conversation that is brought along, at most."""
 
 _NO_STORE = (b"cache-control", b"no-store")
 """What is told is for one caller, and may be a key."""

@@ -111,3 +111,13 @@ FROM best AS b
 JOIN messages AS m ON m.id = b.id
 JOIN conversations AS c ON c.id = m.conversation_id
 ORDER BY b.score DESC, b.created_at DESC, b.id;
+
+-- name: closeness
+-- How close in meaning each message of one conversation is, the closest stretch of a long one counting for it.
+SELECT coalesce(json_object_agg(close.message_id, close.closeness), '{}')::text
+FROM (
+    SELECT e.message_id, 1 - min(e.embedding <=> %(vector)s::halfvec) AS closeness
+    FROM message_embeddings AS e
+    WHERE e.conversation_id = %(conversation_id)s::uuid AND e.encoder = %(encoder)s
+    GROUP BY e.message_id
+) AS close;

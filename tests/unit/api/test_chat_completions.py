@@ -23,7 +23,7 @@ from models.chat import (
     ToolCallStarted,
     Usage,
 )
-from models.doubles import InMemoryLedger, Script, ScriptedProviders, UnchangedContext, play
+from models.doubles import InMemoryLedger, Script, ScriptedProviders, in_memory_context, play
 from models.errors import (
     ContextLengthExceeded,
     Internal,
@@ -70,7 +70,7 @@ class Stage:
             available=EVERY,
             providers=self.providers,
             router=RuleRouter(CATALOG, EVERY),
-            context=UnchangedContext(),
+            context=in_memory_context(),
             calls=self.calls,
             timeouts=Timeouts(),
         )

@@ -9,7 +9,7 @@ import pytest
 from deployments.api.app import Api
 from models.catalog import load_catalog
 from models.chat import Usage
-from models.doubles import InMemoryLedger, ScriptedEmbeddings, ScriptedProviders, UnchangedContext, play
+from models.doubles import InMemoryLedger, ScriptedEmbeddings, ScriptedProviders, in_memory_context, play
 from models.embedder import Embedder
 from models.embedding import EmbeddingCall, EmbeddingResponse
 from models.errors import (
@@ -57,7 +57,7 @@ class Stage:
             available=EVERY,
             providers=ScriptedProviders(play()),
             router=RuleRouter(CATALOG, EVERY),
-            context=UnchangedContext(),
+            context=in_memory_context(),
             calls=self.calls,
             timeouts=Timeouts(),
         )

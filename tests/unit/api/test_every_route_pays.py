@@ -11,7 +11,8 @@ import pytest
 from deployments.api.app import Api
 from models.catalog import load_catalog
 from models.chat import ChatResponse, Completed, Finished, Started, Text, TextDelta, Usage
-from models.doubles import InMemoryLedger, Script, ScriptedEmbeddings, ScriptedProviders, UnchangedContext
+from models.conversations import InMemoryConversations, Owner, new_conversation
+from models.doubles import InMemoryLedger, Script, ScriptedEmbeddings, ScriptedProviders, in_memory_context
 from models.embedder import Embedder
 from models.embedding import EmbeddingCall, EmbeddingResponse
 from models.errors import PolyvoxError, ReplicaLost
@@ -32,11 +33,17 @@ USAGE = Usage(input=100, output=10)
 Route = tuple[str, str]
 
 CHAT: dict[str, Any] = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 50}
+CONVERSATION = "5b0fb8f4-4a0b-4a52-9b0a-6d3a3d1c2f10"
 CHAT_MODELS = ("gpt-5.4-mini", "claude-haiku-4-5", "gemini-3.5-flash", "auto")
 
 BILLABLE: dict[Route, list[dict[str, Any]]] = {
     ("POST", "/v1/chat/completions"): [
         CHAT | {"model": model, "stream": stream} for model in CHAT_MODELS for stream in (False, True)
+    ],
+    ("POST", "/api/chat/send-with-model"): [
+        {"conversationId": CONVERSATION, "message": "hi", "maxTokens": 50, "modelId": model, "stream": stream}
+        for model in CHAT_MODELS
+        for stream in (False, True)
     ],
     ("POST", "/v1/embeddings"): [
         {"model": "text-embedding-3-small", "input": "hi"},
@@ -46,12 +53,15 @@ BILLABLE: dict[Route, list[dict[str, Any]]] = {
 }
 """What each may be asked: whole and streamed where it streams, and of every provider."""
 
-FREE: set[Route] = {("GET", "/v1/models")}
+FREE: dict[Route, dict[str, Any]] = {
+    ("GET", "/v1/models"): {},
+    ("POST", "/api/chat/switch-model"): {"conversationId": CONVERSATION, "newModelId": "claude-haiku-4-5"},
+}
 
 every_case = pytest.mark.parametrize(
     ("route", "body"),
     [
-        pytest.param(route, body, id=f"{route[1]}-{body['model']}-{at}")
+        pytest.param(route, body, id=f"{route[1]}-{body.get('model') or body['modelId']}-{at}")
         for route, bodies in BILLABLE.items()
         for at, body in enumerate(bodies)
     ],
@@ -76,12 +86,13 @@ class Stage:
         self.embeddings.may_answer = self.may
         self.ledger = InMemoryLedger([budget])
         self.calls = OpenCalls(self.ledger)
+        self.conversations = InMemoryConversations()
         self.gateway = Gateway(
             catalog=CATALOG,
             available=EVERY,
             providers=self.chat,
             router=RuleRouter(CATALOG, EVERY),
-            context=UnchangedContext(),
+            context=in_memory_context(CATALOG, store=self.conversations),
             calls=self.calls,
             timeouts=Timeouts(),
         )
@@ -95,6 +106,7 @@ class Stage:
         self.api = Api(self.gateway, OneKey(), unready=self._unready, embedder=embedder)
 
     async def ask(self, route: Route, body: dict[str, Any], *, leave_after: int | None = None) -> Response:
+        await self.conversations.create(Owner("t", "u"), new_conversation(id=CONVERSATION))
         return await Client(self.api, key=KEY).request(*route, body, leave_after=leave_after)
 
     def called(self) -> list[str]:
@@ -109,7 +121,7 @@ class Stage:
         assert len(set(called)) == len(called) > 0
         assert sorted(ask.op_key for ask in self.ledger.asks) == called
         assert sorted(record.op_key for record in self.ledger.records) == called
-        charged = sum(record.cost_pico for record in self.ledger.records)
+        charged = sum(max(r.cost_pico, r.counted_pico or 0) for r in self.ledger.records)
         assert (self.budget.pending_pico, self.budget.posted_pico) == (0, charged)
 
     def _chat(self, call: ProviderCall) -> Script:
@@ -136,7 +148,7 @@ class Stage:
 def test_every_route_is_known_here() -> None:
     routes = Stage(Budget("key", "k", 0)).api.routes
     assert {(r.method, r.path) for r in routes if r.is_billable} == BILLABLE.keys()
-    assert {(r.method, r.path) for r in routes if not r.is_billable} == FREE
+    assert {(r.method, r.path) for r in routes if not r.is_billable} == FREE.keys()
 
 
 @every_case
@@ -182,5 +194,5 @@ async def test_e12_a_client_that_leaves_has_paid(route: Route, body: dict[str, A
 @pytest.mark.parametrize("route", FREE)
 async def test_what_is_free_calls_nobody(route: Route) -> None:
     stage = Stage(Budget("key", "k", 0))
-    assert (await stage.ask(route, {})).status == 200
+    assert (await stage.ask(route, FREE[route])).status == 200
     assert (stage.called(), stage.ledger.asks) == ([], [])

@@ -24,7 +24,7 @@ from models.chat import (
     ToolCall,
     Usage,
 )
-from models.doubles import InMemoryLedger, Script, ScriptedChunks, ScriptedProviders, UnchangedContext, play
+from models.doubles import InMemoryLedger, Script, ScriptedChunks, ScriptedProviders, in_memory_context, play
 from models.errors import (
     BudgetExceeded,
     ContextLengthExceeded,
@@ -95,7 +95,7 @@ class Stage:
             available=available,
             providers=self.providers,
             router=RuleRouter(CATALOG, available),
-            context=UnchangedContext(),
+            context=in_memory_context(),
             calls=self.calls,
             timeouts=Timeouts(),
         )
@@ -444,10 +444,11 @@ async def test_every_attempt_is_held_and_charged_by_itself() -> None:
     stage = Stage(failing_first(timeout), budgets=[budget := Budget("key", "k", 10**15)])
     reply, _ = await stage.read(ask(model="auto"))
     assert [a.op_key for a in stage.ledger.asks] == ["req_1/0", "req_1/1"]
-    costs = [record.cost_pico for record in stage.ledger.records]
-    assert (budget.pending_pico, budget.posted_pico) == (0, sum(costs))
-    assert min(costs) > 0
-    assert reply.cost_pico == costs[-1]
+    lost, answered = stage.ledger.records
+    assert lost.counted_pico is not None
+    assert lost.counted_pico > lost.cost_pico > 0
+    assert (budget.pending_pico, budget.posted_pico) == (0, lost.counted_pico + answered.cost_pico)
+    assert reply.cost_pico == answered.cost_pico
 
 
 async def test_a_budget_for_one_call_allows_the_next_attempt() -> None:
@@ -538,7 +539,7 @@ async def test_holds_of_calls_under_way_are_renewed(
 
 @pytest.mark.parametrize("error", [ReplicaLost("died"), ProviderTimeout("late"), ProviderUnavailable("cut")])
 @pytest.mark.parametrize("limit", [None, 300])
-async def test_m1_where_nobody_knows_what_a_call_used_it_is_charged_what_is_held(
+async def test_m1_what_nobody_knows_the_end_of_counts_as_held_and_is_charged_as_others_are(
     error: PolyvoxError, limit: int | None
 ) -> None:
     budget = Budget("key", "k", 5_000 * rates().output)
@@ -548,9 +549,49 @@ async def test_m1_where_nobody_knows_what_a_call_used_it_is_charged_what_is_held
     await stage.calls.settle_all()
     charged = stage.ledger.records[0]
     assert (charged.status, charged.estimated) == ("failed", True)
-    assert charged.output_tokens == (limit or 4_096)
-    assert charged.input_tokens > 16
-    assert budget.posted_pico == sum(r.cost_pico for r in stage.ledger.records) <= budget.limit_pico
+    assert charged.output_tokens == (limit or 400)
+    assert charged.counted_pico is not None
+    assert charged.counted_pico > (limit or 4_096) * rates().output
+    assert budget.posted_pico == sum(r.counted_pico or 0 for r in stage.ledger.records) <= budget.limit_pico
+
+
+async def test_m1_a_stream_whose_adapter_died_counts_as_held_and_is_charged_what_came_of_it() -> None:
+    budget = Budget("key", "k", 5_000 * rates().output)
+    stage = Stage(play([TextDelta("x" * 40)], [TextDelta("y" * 40)], ReplicaLost("died")), budgets=[budget])
+    with pytest.raises(ReplicaLost):
+        await stage.read(ask(max_tokens=300))
+    await stage.calls.settle_all()
+    [record] = stage.ledger.records
+    assert record.output_tokens == 20
+    assert budget.posted_pico == record.counted_pico == stage.ledger.asks[0].most_pico
+
+
+@pytest.mark.parametrize("chars", [0, 40, 40_000])
+async def test_m4_what_is_said_of_a_call_under_way_is_no_less_than_came_of_it(chars: int) -> None:
+    stage = Stage(play([TextDelta("x" * chars)], asyncio.Event()))
+    reply = await stage.gateway.chat(ask(), CALLER)
+    await anext(reply.chunks)
+    attempt, _ = stage.calls._held["req_1/0"]
+    record = attempt.progress()
+    assert (record.status, record.output_tokens) == ("expired", max(400, chars // 4))
+    if chars == 40_000:
+        assert record.counted_pico is None  # no more than is charged
+    else:
+        assert record.counted_pico is not None
+        assert record.counted_pico > 4_096 * rates().output
+    await reply.chunks.aclose()
+    await stage.calls.settle_all()
+
+
+async def test_m1_what_the_provider_counted_at_the_start_bounds_what_counts() -> None:
+    told = Usage(input=7, cache_read=3)
+    stage = Stage(play([Started("i", "m", told), TextDelta("x")], ReplicaLost("died")))
+    with pytest.raises(ReplicaLost):
+        await stage.read(ask("z" * 100_000, max_tokens=300))
+    await stage.calls.settle_all()
+    [record] = stage.ledger.records
+    inputs = 7 * rates().input + 3 * rates().cache_read
+    assert record.counted_pico == inputs + 300 * rates().output
 
 
 async def test_a_discount_is_taken_off_the_list_price() -> None:

@@ -1,0 +1,46 @@
+"""An answer that has begun."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from models.attempts import Attempt
+from models.catalog import Model
+from models.chat import ChatResponse, Chunk, Completed
+from models.dialogue import Dialogue
+from models.errors import ProviderGarbled
+from models.routing import Plan
+
+
+class Reply:
+    """Read `chunks` to their end, or `aclose` them to stop the provider."""
+
+    def __init__(
+        self,
+        *,
+        request_id: str,
+        model: Model,
+        attempt: Attempt,
+        plan: Plan | None,
+        dialogue: Dialogue | None = None,
+    ) -> None:
+        self.request_id = request_id
+        self.model = model
+        self.attempts = attempt.number + 1
+        self.plan = plan
+        """The router's decision, where it was asked."""
+        self.clamped_max_tokens = attempt.clamped_max_tokens
+        """The longest answer that the budget affords, where that is less than what was asked for."""
+        self.context = dialogue.reports.get(model.id) if dialogue is not None else None
+        """What was left out of the conversation so that it fits, if anything was."""
+        self.cost_pico: int | None = None
+        """Known, and recorded, before the last chunk is handed out."""
+        self.chunks: AsyncGenerator[list[Chunk], None]
+
+    async def response(self) -> ChatResponse:
+        """The whole of an answer that is not a stream."""
+        async with aclosing(self.chunks) as chunks:
+            async for batch in chunks:
+                for chunk in batch:
+                    if isinstance(chunk, Completed):
+                        return chunk.response
+        raise ProviderGarbled("the provider gave no answer", model=self.model.id)
