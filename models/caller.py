@@ -10,6 +10,7 @@ class Caller:
         "digest",
         "endpoint",
         "may_create_conversation",
+        "may_take_over",
         "preserve_context",
         "principal",
         "request_id",
@@ -25,6 +26,7 @@ class Caller:
         digest: str | None = None,
         preserve_context: bool = True,
         may_create_conversation: bool = True,
+        may_take_over: bool = True,
     ) -> None:
         self.principal = principal
         self.request_id = request_id
@@ -35,6 +37,8 @@ class Caller:
         self.preserve_context = preserve_context
         """Whether the model is sent what was said before in the conversation."""
         self.may_create_conversation = may_create_conversation
+        self.may_take_over = may_take_over
+        """Whether a model that is named may answer while the tool calls of another are under way."""
 
     @property
     def owner(self) -> Owner:

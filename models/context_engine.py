@@ -8,15 +8,15 @@ The conversation itself is whole at all times in its store; what is decided here
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from msgspec.structs import replace
 
 from models.catalog import Catalog, Model
 from models.chat import Message
-from models.context import ContextReport, Cut, counter, parts_kept, turns_of
+from models.context import ContextReport, Cut, parts_kept, turns_of
 from models.context_fitting import (
-    COUNTED_AS,
     Counted,
     Room,
     compressed,
@@ -27,7 +27,7 @@ from models.context_fitting import (
     tight,
     whole,
 )
-from models.context_readings import ReadConversation, Readings
+from models.context_readings import ReadConversation
 from models.conversations import (
     ConversationStore,
     Histories,
@@ -56,11 +56,10 @@ from models.conversing import (
 )
 from models.errors import Conflict, ContextLengthExceeded, NotFound, Overloaded, PolyvoxError
 from models.events import EventLog
+from models.hot_conversations import HotConversations
 
 log = logging.getLogger(__name__)
 
-READ_AHEAD_TOKENS = 16_000
-"""Conversations longer than that are read for compression before anybody asks for it."""
 MEANING_S = 0.15
 """A question's meaning is not waited for longer: its words will do."""
 SUMMARY_INPUT_TOKENS = 24_000
@@ -83,29 +82,28 @@ class ContextEngine:
         closeness: Closeness | None = None,
     ) -> None:
         self._store = store
-        self._histories = histories
+        self._hot = HotConversations(histories)
         self._catalog = catalog
         self._events = events
         self._closeness = closeness
-        self._readings = Readings(counter(COUNTED_AS))
         self._counted = Counted()
-        self._reading_ahead: dict[tuple[str, int], asyncio.Task[None]] = {}
 
     async def open_conversation(self, owner: Owner, conversation_id: str, *, create: bool) -> Standing:
-        """Raises NotFound for one that the owner does not have, unless it may be made: Conflict then if it is
-        somebody else's, InvalidRequest if it is no UUID."""
+        """Raises NotFound for one that the owner does not have, unless it may be made, which it may not if it
+        is somebody else's; InvalidRequest if it is no UUID."""
         try:
-            history = await self._histories.get_conversation_history(owner, conversation_id)
+            history = await self._hot.history(owner, conversation_id)
         except NotFound:
             if not create:
                 raise
-            await self._store.create(owner, new_conversation(id=conversation_id))
-            history = await self._histories.get_conversation_history(owner, conversation_id)
+            with suppress(Conflict):  # somebody else's: still not found
+                await self._store.create(owner, new_conversation(id=conversation_id))
+            history = await self._hot.history(owner, conversation_id)
         return standing_of(history, known=self._catalog().models)
 
     async def optimize_context(self, turn: Turn) -> Optimized:
         """Raises ContextLengthExceeded where what is new fits no model by itself, NotFound."""
-        history = await self._history(turn.owner, turn.conversation_id, turn.branch)
+        history = await self._hot.history(turn.owner, turn.conversation_id, branch=turn.branch)
         places = unsaid(history.messages, turn.messages)
         new = [turn.messages[at] for at in places]
         check_storable(history.conversation, new)
@@ -116,14 +114,14 @@ class ContextEngine:
         if fitting := tuple(model_id for model_id in turn.model_ids if model_id not in small):
             variants.append(Variant(model_ids=fitting, messages=whole(before, new)))
         if small:
-            read = await self._read(history, before, skipped)
+            read = await self._hot.read(history, before, skipped)
             closeness = await self._meaning(turn.conversation_id, question_of(new))
 
             def compress() -> list[Variant]:
                 summary = self._summary(history, before, skipped, read)
                 return compressed(read, before, new, small, summary=summary, closeness=closeness)
 
-            variants += await self._readings.work(compress)
+            variants += await self._hot.work(compress)
         if not variants:
             raise ContextLengthExceeded("the request alone is longer than the model takes", param="messages")
         return Optimized(variants=tuple(variants), new=places)
@@ -137,13 +135,14 @@ class ContextEngine:
             branch=interaction.branch,
             key=interaction.key,
         )
-        self._read_ahead(interaction.owner, interaction.conversation_id, interaction.branch)
+        if interaction.read_ahead:
+            self._hot.read_ahead(interaction.owner, interaction.conversation_id, interaction.branch)
         return written
 
     async def preserve_context(self, switch: Switch) -> Switched:
         """Make ready for another model and say what that keeps. Raises Conflict while tools are under way."""
         model = self._model(switch.model_id)
-        history = await self._histories.get_conversation_history(switch.owner, switch.conversation_id)
+        history = await self._hot.history(switch.owner, switch.conversation_id)
         standing = standing_of(history, known=self._catalog().models)
         locked = standing.locked_by not in (None, model.id)
         if locked and not switch.force:
@@ -173,18 +172,21 @@ class ContextEngine:
             report=report,
             warnings=tuple(warnings),
         )
-        noted = {"model_id": model.id, **Noted.of(history).beginning_after(skipped)}
-        await self._store.note(switch.owner, switch.conversation_id, noted)
+        noted = Noted.of(history)
+        changes = {"model_id": model.id, **noted.beginning_after(skipped)}
+        if locked:
+            changes |= noted.unlocking(len(history.messages))
+        await self._store.note(switch.owner, switch.conversation_id, changes)
         await self._tell(switch, switched)
         return switched
 
     async def summary_due(self, owner: Owner, conversation_id: str, branch: int) -> SummaryDue | None:
-        history = await self._history(owner, conversation_id, branch)
+        history = await self._hot.history(owner, conversation_id, branch=branch)
         fresh = unsummarised(history)
         if not fresh:
             return None
-        read = await self._read(history, fresh, -fresh[0].seq)  # apart from that of the whole
-        said = await self._readings.work(lambda: read.prepared.fit(SUMMARY_INPUT_TOKENS))
+        read = await self._hot.read(history, fresh, -fresh[0].seq)  # apart from that of the whole
+        said = await self._hot.work(lambda: read.prepared.fit(SUMMARY_INPUT_TOKENS))
         earlier = Noted.of(history).summary
         texts = [f"[Notes so far]\n{earlier.text}"] if earlier is not None else []
         return SummaryDue(
@@ -195,11 +197,13 @@ class ContextEngine:
         )
 
     async def take_summary(self, summary: Summary) -> bool:
-        history = await self._history(summary.owner, summary.due.conversation_id, summary.due.branch)
+        history = await self._hot.history(
+            summary.owner, summary.due.conversation_id, branch=summary.due.branch
+        )
         before = in_force(history, Noted.of(history).begins_after)
-        read = await self._read(history, before, Noted.of(history).begins_after)
+        read = await self._hot.read(history, before, Noted.of(history).begins_after)
         turns = len(turns_of([stored.message for stored in before if stored.seq <= summary.due.through]))
-        if await self._readings.work(lambda: read.abstract(summary.text, turns=turns)) is None:
+        if await self._hot.work(lambda: read.abstract(summary.text, turns=turns)) is None:
             return False
         noted = Noted.of(history).summarised(summary.text, through=summary.due.through)
         await self._store.note(summary.owner, summary.due.conversation_id, noted)
@@ -210,7 +214,7 @@ class ContextEngine:
     ) -> tuple[Sequence[Message], ContextReport, bool]:
         """What a model would be sent before anything new is said, and whether that is compressed."""
         before = in_force(history, skipped)
-        read = await self._read(history, before, skipped)
+        read = await self._hot.read(history, before, skipped)
         turn = Turn(
             owner=Owner(history.conversation.tenant_id, history.conversation.user_id),
             conversation_id=history.conversation.id,
@@ -227,13 +231,13 @@ class ContextEngine:
             messages = whole(before, ()) if room is None else sent(assembly, before, (), room=room)
             return messages, report_of(read, assembly, budget), room is not None
 
-        return await self._readings.work(fit)
+        return await self._hot.work(fit)
 
     async def _left_behind(self, history: History, report: ContextReport) -> ContextReport:
         """What instructions alone, which `report` is of, keep of the whole."""
-        read = await self._read(history, in_force(history, 0), 0)
+        read = await self._hot.read(history, in_force(history, 0), 0)
         texts = [turn.body for turn in read.prepared.reading.turns if turn.pinned]
-        kept = await self._readings.work(lambda: read.prepared.preservation(texts))
+        kept = await self._hot.work(lambda: read.prepared.preservation(texts))
         warning = "what was said before is left behind, but for the instructions"
         return replace(report, preservation=kept, warnings=(*report.warnings, warning))
 
@@ -243,7 +247,7 @@ class ContextEngine:
         near = tight([*(stored.message for stored in before), *new], models, turn)
         if not near:
             return {}
-        return await self._readings.work(lambda: misfits(self._counted, before, new, near, turn))
+        return await self._hot.work(lambda: misfits(self._counted, before, new, near, turn))
 
     def _model(self, model_id: str) -> Model:
         """Raises Overloaded where this replica's catalogue is not yet that of the one which asks."""
@@ -262,16 +266,6 @@ class ContextEngine:
         covered = [stored.message for stored in before if stored.seq <= noted.summary.through]
         return read.abstract(noted.summary.text, turns=len(turns_of(covered)))
 
-    async def _history(self, owner: Owner, conversation_id: str, branch: int) -> History:
-        return await self._histories.get_conversation_history(owner, conversation_id, branch=branch)
-
-    async def _read(
-        self, history: History, before: Sequence[StoredMessage], skipped: int
-    ) -> ReadConversation:
-        conversation = history.conversation
-        key = (conversation.id, conversation.created_at, history.branch, skipped)
-        return await self._readings.of(key, [stored.message for stored in before])
-
     async def _meaning(self, conversation_id: str, question: str | None) -> Mapping[str, float] | None:
         """None where nobody can say in time."""
         if self._closeness is None or not question:
@@ -282,25 +276,6 @@ class ContextEngine:
         except (PolyvoxError, TimeoutError) as error:
             log.info("a question's meaning is not known: %r", error)
             return None
-
-    def _read_ahead(self, owner: Owner, conversation_id: str, branch: int) -> None:
-        """In the background, once however often it is asked for meanwhile."""
-        key = (conversation_id, branch)
-        if key not in self._reading_ahead:
-            task = asyncio.get_running_loop().create_task(self._make_ready(owner, *key))
-            self._reading_ahead[key] = task
-            task.add_done_callback(lambda _: self._reading_ahead.pop(key, None))
-
-    async def _make_ready(self, owner: Owner, conversation_id: str, branch: int) -> None:
-        try:
-            history = await self._history(owner, conversation_id, branch)
-            skipped = Noted.of(history).begins_after
-            before = in_force(history, skipped)
-            tokens = await self._readings.work(lambda: self._counted.of(before, COUNTED_AS))
-            if tokens > READ_AHEAD_TOKENS:
-                await self._read(history, before, skipped)
-        except PolyvoxError as error:
-            log.info("conversation %s could not be read ahead: %s", conversation_id, error)
 
     async def _tell(self, switch: Switch, switched: Switched) -> None:
         payload: dict[str, Any] = {
@@ -317,4 +292,5 @@ class ContextEngine:
             tenant_id=switch.owner.tenant_id,
             subject={"conversation_id": switch.conversation_id, "user_id": switch.owner.user_id},
             payload=payload,
+            once=switch.key,
         )

@@ -15,6 +15,8 @@ from models.errors import PayloadTooLarge
 LEFT_AS_THEY_ARE = 10
 """The last messages, which no summary is of."""
 WORTH_SUMMARISING_TOKENS = 8_000
+OTHER_SUMMARIES = 7
+"""Of other branches of a conversation, which are kept."""
 _INSTRUCTIONS = ("system", "developer")
 
 
@@ -28,6 +30,8 @@ class Standing(Struct, frozen=True, kw_only=True):
     """Who is to answer where nobody is named: whom it was switched to, else who answered last."""
     locked_by: str | None = None
     """The model whose tool calls are under way: it alone knows what it wanted of them."""
+    tokens: int = 0
+    """About how long it is."""
     is_long: bool = False
     """Enough has been said since the last summary for another."""
 
@@ -46,6 +50,8 @@ class Noted(Struct, frozen=True, kw_only=True):
     """Whom the conversation was switched to."""
     begins_after: int = 0
     """How many messages a switch has left behind."""
+    unlocked: int = 0
+    """How many messages there were when a switch was forced: tool calls among them lock nobody."""
     summary: NotedSummary | None = None
     others: dict[str, dict[str, Any]] = {}
     """What holds for other branches."""
@@ -53,12 +59,13 @@ class Noted(Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, history: History) -> Self:
         metadata, branch = history.conversation.context_metadata, str(history.branch)
-        branches = {name: metadata.get(name, {}) for name in ("begins_after", "summary")}
+        branches = {name: metadata.get(name, {}) for name in ("begins_after", "unlocked", "summary")}
         summary = branches["summary"].get(branch)
         return cls(
             branch=branch,
             model_id=metadata.get("model_id"),
             begins_after=_begins_after(history, branches["begins_after"]),
+            unlocked=branches["unlocked"].get(branch, 0),
             summary=None if summary is None else NotedSummary(**summary),
             others=branches,
         )
@@ -67,9 +74,16 @@ class Noted(Struct, frozen=True, kw_only=True):
         """As metadata to be noted."""
         return {"begins_after": {**self.others["begins_after"], self.branch: messages}}
 
-    def summarised(self, text: str, *, through: int) -> dict[str, Any]:
+    def unlocking(self, messages: int) -> dict[str, Any]:
         """As metadata to be noted."""
-        return {"summary": {**self.others["summary"], self.branch: {"through": through, "text": text}}}
+        return {"unlocked": {**self.others["unlocked"], self.branch: messages}}
+
+    def summarised(self, text: str, *, through: int) -> dict[str, Any]:
+        """As metadata to be noted; those of the branches that were summarised longest ago give way."""
+        others = [(name, of) for name, of in self.others["summary"].items() if name != self.branch]
+        return {
+            "summary": {**dict(others[-OTHER_SUMMARIES:]), self.branch: {"through": through, "text": text}}
+        }
 
 
 class Turn(Struct, frozen=True, kw_only=True):
@@ -114,6 +128,8 @@ class Interaction(Struct, frozen=True, kw_only=True):
     messages: tuple[NewMessage, ...]
     key: str
     """Told again under the same key it is written once."""
+    read_ahead: bool = False
+    """It is long enough to be compressed soon."""
 
 
 class Switch(Struct, frozen=True, kw_only=True):
@@ -124,6 +140,8 @@ class Switch(Struct, frozen=True, kw_only=True):
     preserve_context: bool = True
     force: bool = False
     """Even while tool calls are under way."""
+    key: str | None = None
+    """Made again under the same key it is told of once."""
 
 
 class Switched(Struct, frozen=True, kw_only=True):
@@ -195,7 +213,9 @@ def standing_of(history: History, *, known: Container[str]) -> Standing:
     conversation, noted = history.conversation, Noted.of(history)
     answers = (one.producer.model for one in reversed(history.messages) if one.producer is not None)
     under_way = calls_under_way(history.messages)
-    caller = under_way.producer.model if under_way is not None and under_way.producer is not None else None
+    caller = None
+    if under_way is not None and under_way.seq > noted.unlocked and under_way.producer is not None:
+        caller = under_way.producer.model
     switched_to = noted.model_id if noted.model_id in known else None
     return Standing(
         conversation_id=conversation.id,
@@ -203,6 +223,7 @@ def standing_of(history: History, *, known: Container[str]) -> Standing:
         version=conversation.version,
         model_id=switched_to or next((model for model in answers if model in known), None),
         locked_by=caller if caller in known else None,
+        tokens=sum(stored.tokens for stored in history.messages),
         is_long=bool(unsummarised(history)),
     )
 

@@ -20,6 +20,8 @@ from models.routing import estimate_input_tokens
 
 KEEP_S = 10.0
 """How long a turn is tried to be stored; its client hears of it then."""
+READ_AHEAD_TOKENS = 12_000
+"""Conversations longer than that are read for compression before anybody asks for it."""
 _AGAIN_AFTER_S = 0.25
 
 
@@ -87,6 +89,7 @@ class Dialogue:
             branch=self.standing.branch,
             messages=(*map(NewMessage, self._new), answer),
             key=f"turn:{self.caller.request_id}",
+            read_ahead=self.standing.tokens > READ_AHEAD_TOKENS,
         )
         give_up_at = asyncio.get_running_loop().time() + KEEP_S
         while True:

@@ -19,10 +19,10 @@ from models.attempts import MAX_ATTEMPTS, Attempt, first_content, who_is_next
 from models.caller import Caller
 from models.catalog import Auto, Catalog, Model
 from models.chat import ChatRequest, Chunk
-from models.conversations import Owner
 from models.conversing import Standing, Switch, Switched
 from models.dialogue import Dialogue
 from models.errors import (
+    Conflict,
     ContextLengthExceeded,
     InvalidRequest,
     Overloaded,
@@ -31,7 +31,6 @@ from models.errors import (
     ProviderAuthFailed,
     ProviderGarbled,
 )
-from models.identity import Principal
 from models.ledger import UsageRecord
 from models.ledger.estimates import Estimator
 from models.open_calls import OpenCalls
@@ -99,14 +98,15 @@ class Gateway:
             return await self._first_answer(_Asked(request, caller, plan), candidates)
         dialogue = await Dialogue.begin(self._context, caller)
         request = replace(request, model=request.model or dialogue.standing.model_id or "auto")
-        candidates, plan = await self._candidates(request, locked_by=dialogue.standing.locked_by)
+        locked_by = dialogue.standing.locked_by
+        candidates, plan = await self._candidates(request, locked_by=locked_by)
+        if not caller.may_take_over and locked_by not in (None, candidates[0].id):
+            raise Conflict(f"{locked_by} waits for its tools: let it finish, or force it", param="modelId")
         fitted = await dialogue.fit(request, candidates[:MAX_ATTEMPTS])
         asked = _Asked(request, caller, plan, dialogue, fitted)
         return await self._first_answer(asked, [model for model in candidates if model.id in fitted])
 
-    async def switch_model(
-        self, principal: Principal, conversation_id: str, model: str, *, preserve_context: bool, force: bool
-    ) -> Switched:
+    async def switch_model(self, caller: Caller, model: str, *, force: bool) -> Switched:
         """Whom the conversation goes on with. Raises as `ContextEngine.preserve_context` does."""
         named = self.catalog.resolve(model)
         if isinstance(named, Auto):
@@ -114,11 +114,12 @@ class Gateway:
         self._check_available(named)
         return await self._context.preserve_context(
             Switch(
-                owner=Owner(principal.tenant_id, principal.user_id),
-                conversation_id=conversation_id,
+                owner=caller.owner,
+                conversation_id=caller.conversation_id,
                 model_id=named.id,
-                preserve_context=preserve_context,
+                preserve_context=caller.preserve_context,
                 force=force,
+                key=caller.request_id,
             )
         )
 
@@ -261,6 +262,7 @@ class Gateway:
         self._calls.keep(self._see_out(attempt, rest, dialogue))
 
     async def _see_out(self, attempt: Attempt, rest: Chunks, dialogue: Dialogue | None) -> None:
+        failure: PolyvoxError | None = None
         try:
             async with asyncio.timeout(self._timeouts.total_s if attempt.bills_on else HANG_UP_S):
                 async for batch in rest:
@@ -269,9 +271,10 @@ class Gateway:
                         dialogue.heard(batch)
         except (PolyvoxError, TimeoutError) as error:
             log.info("%s was left and then failed: %r", attempt.op_key, error)
+            failure = error if isinstance(error, PolyvoxError) else None
         finally:
             await rest.aclose()
-            await self._end(attempt, attempt.record("cancelled"), dialogue)
+            await self._end(attempt, attempt.record("cancelled", failure), dialogue)
 
 
 def _nobody(plan: Plan) -> PolyvoxError:

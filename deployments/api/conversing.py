@@ -42,6 +42,7 @@ class SendWithModel(Struct, frozen=True, kw_only=True, rename="camel", forbid_un
     message: Annotated[str, Meta(min_length=1)]
     model_id: Name | None = None
     preserve_context: bool = True
+    force: bool = False
     stream: bool = False
     max_tokens: Annotated[int, Meta(ge=1)] | None = None
 
@@ -53,13 +54,14 @@ _json = msgspec.json.Encoder().encode
 
 async def switch_model(exchange: Exchange, gateway: Gateway, principal: Principal, body: bytes) -> None:
     asked = _read(body, SwitchModel)
-    switched = await gateway.switch_model(
+    caller = Caller(
         principal,
-        _conversation(asked.conversation_id),
-        asked.new_model_id,
+        request_id=exchange.request_id,
+        endpoint=SWITCH_MODEL,
+        conversation_id=_conversation(asked.conversation_id),
         preserve_context=asked.preserve_context,
-        force=asked.force,
     )
+    switched = await gateway.switch_model(caller, asked.new_model_id, force=asked.force)
     await exchange.respond(200, _json(_shown_switch(switched)))
 
 
@@ -76,6 +78,7 @@ async def send_with_model(
         digest=digest,
         preserve_context=asked.preserve_context,
         may_create_conversation=False,
+        may_take_over=asked.force,
     )
     request = ChatRequest(
         model=asked.model_id or "",

@@ -7,6 +7,7 @@ changed, what is missing is all that has to be read.
 """
 
 from collections import OrderedDict
+from datetime import datetime
 from typing import Protocol
 
 from msgspec import Struct
@@ -37,6 +38,8 @@ class HistoryStore(Protocol):
 
 
 class _Kept(Struct, frozen=True):
+    made_at: datetime
+    """A conversation that was gone for good may be made anew under its id."""
     version: int
     messages: tuple[StoredMessage, ...]
     bytes: int
@@ -60,6 +63,8 @@ class Histories:
         branch = conversation.head if branch is None else branch
         key = (conversation_id, branch)
         kept = self._kept.get(key)
+        if kept is not None and kept.made_at != conversation.created_at:
+            kept = None
         if kept is not None and kept.version == conversation.version:
             self._kept.move_to_end(key)
             return History(conversation, branch, kept.messages)
@@ -68,7 +73,7 @@ class Histories:
         else:
             newer = await self._store.path(conversation, branch, after=len(kept.messages))
             messages = (*kept.messages, *newer)
-        self._keep(key, conversation.version, messages)
+        self._keep(key, conversation, messages)
         return History(conversation, branch, messages)
 
     def heard(self, conversation_id: str, version: int) -> None:
@@ -77,14 +82,17 @@ class Histories:
             if self._kept[key].version < version:
                 self._kept.move_to_end(key, last=False)
 
-    def _keep(self, key: tuple[str, int], version: int, messages: tuple[StoredMessage, ...]) -> None:
+    def _keep(
+        self, key: tuple[str, int], conversation: Conversation, messages: tuple[StoredMessage, ...]
+    ) -> None:
+        made_at, version = conversation.created_at, conversation.version
         before = self._kept.pop(key, None)
         if before is not None:
             self._bytes -= before.bytes
-            if before.version > version:
+            if before.made_at == made_at and before.version > version:
                 version, messages = before.version, before.messages
         size = sum(one.bytes + _BYTES_PER_MESSAGE for one in messages)
-        self._kept[key] = _Kept(version, messages, size)
+        self._kept[key] = _Kept(made_at, version, messages, size)
         self._bytes += size
         while self._bytes > self._max_bytes or len(self._kept) > self._max_entries:
             _, oldest = self._kept.popitem(last=False)

@@ -179,7 +179,7 @@ async def test_others_do_not_have_it(two: Two, database: Database) -> None:
         theirs = Replica(database, stranger)
         with pytest.raises(NotFound):
             await theirs.open(id)
-        with pytest.raises(Conflict):
+        with pytest.raises(NotFound):
             await theirs.open(id, create=True)
         with pytest.raises(NotFound):
             await theirs.sent(id, "What was said?")

@@ -216,7 +216,7 @@ async def test_a_field_at_fault_is_named(path: str, changes: dict[str, Any], par
         (SEND, {"max_tokens": "1"}, "maxTokens"),
         (SEND, {"stream": 1}, "stream"),
         (SEND, {"temperature": 1}, "temperature"),
-        (SEND, {"force": True}, "force"),
+        (SEND, {"force": 1}, "force"),
         (SEND, {"top_k": 1}, "top_k"),
         (SWITCH, {"newModelId": ""}, "newModelId"),
         (SWITCH, {"newModelId": None}, "newModelId"),
@@ -256,7 +256,7 @@ async def test_another_users_conversation_is_not_there() -> None:
     assert (stage.providers.calls, await stage.kept()) == ([], ["secret", "ok"])
     in_chat = {"model": GPT, "messages": [{"role": "user", "content": "hi"}]}
     headers = {"x-polyvox-conversation-id": stage.id}
-    assert (await stage.post(CHAT, in_chat, key="bob", headers=headers)).status == 409
+    assert (await stage.post(CHAT, in_chat, key="bob", headers=headers)).status == 404
     assert (stage.providers.calls, await stage.kept()) == ([], ["secret", "ok"])
 
 

@@ -115,7 +115,9 @@ class Stage:
     async def begin(self, *messages: Message, by: str = GPT) -> None:
         await self.store.create(ANN, new_conversation([said(one, by=by) for one in messages], id=self.id))
 
-    def caller(self, *, owner: Owner = ANN, create: bool = True, preserve: bool = True) -> Caller:
+    def caller(
+        self, *, owner: Owner = ANN, create: bool = True, preserve: bool = True, take_over: bool = True
+    ) -> Caller:
         return Caller(
             Principal("k", str(owner.user_id), owner.tenant_id),
             request_id=f"req_{uuid4()}",
@@ -123,6 +125,7 @@ class Stage:
             conversation_id=self.id,
             may_create_conversation=create,
             preserve_context=preserve,
+            may_take_over=take_over,
         )
 
     async def ask(
@@ -138,8 +141,7 @@ class Stage:
         return reply
 
     async def switch(self, model: str, *, preserve: bool = True, force: bool = False) -> None:
-        principal = self.caller().principal
-        await self.gateway.switch_model(principal, self.id, model, preserve_context=preserve, force=force)
+        await self.gateway.switch_model(self.caller(preserve=preserve), model, force=force)
 
     async def kept(self) -> list[str]:
         return words(await self.store.path(await self.store.get(ANN, self.id)))
@@ -200,17 +202,15 @@ async def test_only_who_may_make_a_conversation_makes_one(create: bool) -> None:
         assert (stage.providers.calls, stage.ledger.asks) == ([], [])
 
 
-@pytest.mark.parametrize(("create", "error"), [(False, NotFound), (True, Conflict)])
-async def test_another_users_conversation_is_theirs(create: bool, error: type[PolyvoxError]) -> None:
+@pytest.mark.parametrize("create", [False, True])
+async def test_another_users_conversation_is_theirs(create: bool) -> None:
     stage = Stage()
     await stage.begin(user("secret"), message("assistant", "ok"))
-    with pytest.raises(error):
+    with pytest.raises(NotFound):
         await stage.read(user("hi"), caller=stage.caller(owner=BOB, create=create))
     assert (stage.providers.calls, await stage.kept()) == ([], ["secret", "ok"])
     with pytest.raises(NotFound):
-        await stage.gateway.switch_model(
-            stage.caller(owner=BOB).principal, stage.id, CLAUDE, preserve_context=True, force=True
-        )
+        await stage.gateway.switch_model(stage.caller(owner=BOB), CLAUDE, force=True)
 
 
 async def test_who_goes_on_where_nobody_is_named() -> None:
@@ -239,6 +239,18 @@ async def test_the_model_whose_tools_are_under_way_goes_on_where_the_choice_is_t
     with pytest.raises(Conflict):
         await stage.switch(GPT)
     await stage.switch(GPT, force=True)
+    assert (await stage.read(answer("c1"), model="")).model.id == GPT
+
+
+async def test_a_model_that_is_named_takes_over_where_it_may() -> None:
+    stage = Stage(play([ToolCallStarted(0, "c1", "f", "{}")], [Finished("tool_calls", USAGE)]))
+    await stage.read(user("Look it up."), model=CLAUDE)
+    with pytest.raises(Conflict):
+        await stage.read(user("Never mind."), model=GPT, caller=stage.caller(take_over=False))
+    assert (
+        await stage.read(user("Never mind."), model=CLAUDE, caller=stage.caller(take_over=False))
+    ).attempts
+    assert (await stage.read(user("Never mind."), model=GPT)).model.id == GPT
 
 
 async def test_what_does_not_fit_is_compressed_and_said_so() -> None:
