@@ -48,6 +48,11 @@ def ray_environment(
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
         # Ray runs workers at nice 15, for batch jobs' sake; here they answer people.
         "RAY_worker_niceness": "0",
+        # A proxy that is slow to come up on a busy machine is waited for. Serve would end it after five
+        # seconds, and the whole start with it.
+        "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
+        # Nobody is told what the encoder does.
+        "ORT_DISABLE_TELEMETRY": "1",
         "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "deployments.edge:middlewares",
     }
     if launcher is None:

@@ -1,6 +1,6 @@
 """Conversations fitted to a model's window without losing what matters."""
 
-from models.context.abstract import abstract_cut
+from models.context.abstract import ABSTRACT_TITLE, abstract_cut
 from models.context.assemble import Assembly, Cut, Piece
 from models.context.carried import PartsKept, parts_kept
 from models.context.fit import Fit, preflight
@@ -14,6 +14,7 @@ from models.context.turns import Call, Turn, turns_of
 from models.context.weight import media_tokens, message_tokens
 
 __all__ = [
+    "ABSTRACT_TITLE",
     "ERROR",
     "Assembly",
     "Call",

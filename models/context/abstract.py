@@ -3,9 +3,11 @@
 import re
 
 from models.context.assemble import Cut
-from models.context.layout import SUMMARY_TITLE, facts_block
+from models.context.layout import facts_block
 from models.context.reading import Reading
 from models.context.score import found_in
+
+ABSTRACT_TITLE = "In short, in a model's words:"
 
 _NUMBER = re.compile(r"\d+(?:[.,:/-]\d+)*")
 
@@ -17,7 +19,7 @@ def abstract_cut(reading: Reading, summary: str, *, turns: int) -> Cut | None:
     if not summary.strip() or not said.issuperset(_NUMBER.findall(summary)):
         return None
     facts = [fact for fact in reading.facts.stated if reading.units[fact.unit].turn < turns]
-    text = "\n".join(filter(None, (facts_block(facts), f"{SUMMARY_TITLE}\n{summary.strip()}")))
+    text = "\n".join(filter(None, (facts_block(facts), f"{ABSTRACT_TITLE}\n{summary.strip()}")))
     early = [unit for unit in reading.units if unit.turn < turns]
     units = frozenset((*found_in(early, [text]), *(fact.unit for fact in facts)))
     return Cut(text, units, turns)

@@ -47,3 +47,7 @@ def test_two_instances_share_no_port_and_no_file() -> None:
     files = [value for name, value in chosen.items() if name.endswith(("_LOC", "SOCKET_PATH", "STATE_FILE"))]
     assert len(files) == 4
     assert all(file.startswith("/run/p/") for file in files)
+
+
+def test_a_proxy_that_is_slow_to_come_up_is_waited_for() -> None:
+    assert float(environment(None)["RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S"]) >= 30
