@@ -17,6 +17,7 @@ from deployments.news import conversation_news, not_told
 from deployments.process import CpuMeter, collect_garbage_rarely
 from deployments.settings import Args, Environment, available_models
 from models.catalog import Catalog
+from models.conversations import PostgresConversations
 from models.embedder import Embedder
 from models.errors import PolyvoxError
 from models.gateway import Gateway
@@ -104,6 +105,7 @@ class GatewayDeployment:
     def __serve_build_asgi_app__(self) -> Api:
         pepper = load_pepper(self._environment.pepper_path)
         news = conversation_news(self._environment)
+        changed = news.tell if news is not None else not_told
         keys = Authenticator(PostgresKeyStore(self._database), pepper, ttl_s=self._args.key_cache_s)
         self._api = Api(
             self._gateway,
@@ -117,11 +119,12 @@ class GatewayDeployment:
                 forget_key=keys.forget,
                 catalogue=lambda: self._gateway.catalog,
                 available=lambda: self._gateway.available,
-                changed=news.tell if news is not None else not_told,
+                changed=changed,
                 embed_query=self._engine.meaning,
             ),
             digest_key=hmac.digest(pepper, b"request digests", "sha256"),
             embedder=self._embedder,
+            conversations=PostgresConversations(self._reports, changed=changed),
             on_start=self._housekeeping.start,
         )
         return self._api

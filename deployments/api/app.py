@@ -3,17 +3,18 @@
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from hashlib import blake2b
 
+from deployments.api import gemini, messages, responses
 from deployments.api.auth import Authenticator, principal_of
 from deployments.api.chat import ENDPOINT as CHAT
 from deployments.api.chat import chat_completions
 from deployments.api.conversing import SEND_WITH_MODEL, SWITCH_MODEL, send_with_model, switch_model
 from deployments.api.embeddings import ENDPOINT as EMBEDDINGS
 from deployments.api.embeddings import embeddings
-from deployments.api.errors import openai_fields, retry_headers, status_of
+from deployments.api.errors import Dialect, dialect_of, failure
 from deployments.api.exchange import (
-    JSON,
     Asgi,
     ClientGone,
     Exchange,
@@ -23,8 +24,10 @@ from deployments.api.exchange import (
     while_connected,
 )
 from deployments.api.management.access import PRINCIPAL
-from deployments.api.model_list import model_list
-from models.dialects.openai_chat import encode_error
+from deployments.api.model_list import model_list, one_model
+from deployments.api.paths import VERSIONS, model_in, pattern_of
+from deployments.api.way_in import Answering
+from models.conversations import ConversationStore
 from models.embedder import Embedder
 from models.errors import Internal, MethodNotAllowed, NotFound, PolyvoxError
 from models.gateway import Gateway
@@ -62,14 +65,15 @@ class Api:
         unready: Check,
         sandboxed: frozenset[str] = frozenset(),
         embedder: Embedder | None = None,
+        conversations: ConversationStore | None = None,
         management: Asgi | None = None,
         digest_key: bytes = b"",
         on_start: Callable[[], None] = lambda: None,
     ) -> None:
         """`management` answers for whatever is not on the hot path; who calls is in its scope.
 
-        Without `embedder` there are no embeddings. `digest_key` keys the digests of request bodies;
-        `on_start` is called once there is an event loop.
+        Without `embedder` there are no embeddings, without `conversations` no response is kept.
+        `digest_key` keys the digests of request bodies; `on_start` is called once there is an event loop.
         """
         self.in_flight = 0
         self._gateway = gateway
@@ -87,8 +91,13 @@ class Api:
             Route("POST", CHAT, self._chat, is_billable=True),
             Route("POST", SEND_WITH_MODEL, self._send_with_model, is_billable=True),
             Route("POST", SWITCH_MODEL, self._switch_model, is_billable=False),
-            Route("GET", "/v1/models", self._models, is_billable=False),
         ]
+        for version in VERSIONS:
+            self.routes.append(Route("GET", f"{version}/models", self._models, is_billable=False))
+            self.routes.append(Route("GET", f"{version}/models/{{model}}", self._model, is_billable=False))
+        for way in (*messages.ROUTES, *responses.routes(conversations), *gemini.ROUTES):
+            handler = partial(self._enter, way.answer)
+            self.routes.append(Route(way.method, way.path, handler, is_billable=way.is_billable))
         if embedder is not None:
             self._embedder = embedder
             self.routes.append(Route("POST", EMBEDDINGS, self._embed, is_billable=True))
@@ -126,8 +135,8 @@ class Api:
         if exchange.path in self._open:
             await self._open[exchange.path](exchange)
             return
-        principal = await principal_of(exchange.headers, self._authenticator)
-        routes = self._guarded.get(exchange.path)
+        principal = await principal_of(exchange.headers, self._authenticator, query=exchange.query)
+        routes = self._routes_of(exchange.path)
         if routes is None and self._management is not None:
             await exchange.hand_over(self._management, **{PRINCIPAL: principal})
             return
@@ -139,19 +148,25 @@ class Api:
         body = await exchange.body(limit=MAX_BODY_BYTES)
         await while_connected(exchange, route.handler(exchange, principal, body))
 
+    def _routes_of(self, path: str) -> dict[str, Route] | None:
+        return self._guarded.get(path) or self._guarded.get(pattern_of(path))
+
     async def _fail(self, exchange: Exchange, error: PolyvoxError) -> None:
         if exchange.started:
             return  # the connection closes without an end, which is the only sign left
         if isinstance(error, Internal):
             log.error("request %s: %s", exchange.request_id, error.message)
             error = Internal("internal error")
-        headers = (JSON, *retry_headers(error))
+        status, body, headers = failure(error, _dialect(exchange), request_id=exchange.request_id)
         if isinstance(error, MethodNotAllowed):
-            headers = (*headers, (b"allow", ", ".join(self._guarded[exchange.path]).encode()))
-        await exchange.respond(status_of(error), encode_error(openai_fields(error)), headers)
+            headers = (*headers, (b"allow", ", ".join(self._routes_of(exchange.path) or ()).encode()))
+        await exchange.respond(status, body, headers)
 
     async def _chat(self, exchange: Exchange, principal: Principal, body: bytes) -> None:
         await chat_completions(exchange, self._gateway, principal, body, digest=self._digest(body))
+
+    async def _enter(self, answer: Answering, exchange: Exchange, principal: Principal, body: bytes) -> None:
+        await answer(exchange, self._gateway, principal, body, self._digest(body))
 
     async def _send_with_model(self, exchange: Exchange, principal: Principal, body: bytes) -> None:
         await send_with_model(exchange, self._gateway, principal, body, digest=self._digest(body))
@@ -166,8 +181,14 @@ class Api:
         return f"\\x{blake2b(body, key=self._digest_key, digest_size=16).hexdigest()}"
 
     async def _models(self, exchange: Exchange, _: Principal, __: bytes) -> None:
-        gateway = self._gateway
-        await exchange.respond(200, model_list(gateway.catalog, gateway.available, self._sandboxed))
+        catalog, available = self._gateway.catalog, self._gateway.available
+        listed = model_list(catalog, available, self._sandboxed, dialect=_dialect(exchange))
+        await exchange.respond(200, listed)
+
+    async def _model(self, exchange: Exchange, _: Principal, __: bytes) -> None:
+        catalog, available, dialect = self._gateway.catalog, self._gateway.available, _dialect(exchange)
+        name = model_in(exchange.path)
+        await exchange.respond(200, one_model(name, catalog, available, self._sandboxed, dialect=dialect))
 
     async def _healthz(self, exchange: Exchange) -> None:
         await exchange.respond(200, b'{"status":"ok"}')
@@ -179,3 +200,7 @@ class Api:
             await exchange.respond(503, f'{{"status":"starting","waiting_for":[{names}]}}'.encode())
         else:
             await exchange.respond(200, b'{"status":"ready"}')
+
+
+def _dialect(exchange: Exchange) -> Dialect:
+    return dialect_of(exchange.path, exchange.headers, exchange.query)

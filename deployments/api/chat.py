@@ -1,16 +1,16 @@
 """`POST /v1/chat/completions`."""
 
 import time
-from contextlib import aclosing
 
 from deployments.api.errors import openai_fields
 from deployments.api.exchange import EVENT_STREAM, JSON, Exchange
+from deployments.api.streaming import stream
 from models.caller import Caller
 from models.context import ContextReport
 from models.conversations import is_id
 from models.dialects import openai_chat
 from models.dialects.openai_chat_stream import StreamEncoder
-from models.errors import InvalidRequest, PolyvoxError
+from models.errors import InvalidRequest
 from models.gateway import Gateway, Reply
 from models.identity import Principal
 from models.money import usd_text
@@ -68,18 +68,13 @@ async def stream_chat(exchange: Exchange, reply: Reply, *, include_usage: bool) 
         created=int(time.time()),
         include_usage=include_usage,
     )
-    async with aclosing(reply.chunks) as chunks:
-        try:
-            async for batch in chunks:
-                if not exchange.started:
-                    await exchange.start(200, (*EVENT_STREAM, *served_by(reply)))
-                if events := encoder.encode(batch, cost_pico=reply.cost_pico):
-                    await exchange.write(events)
-        except PolyvoxError as error:
-            if not exchange.started:
-                raise
-            await exchange.write(encoder.error(openai_fields(error)))
-    await exchange.end()
+    await stream(
+        exchange,
+        reply,
+        encoder,
+        headers=(*EVENT_STREAM, *served_by(reply)),
+        failed=lambda error: encoder.error(openai_fields(error)),
+    )
 
 
 def served_by(reply: Reply) -> tuple[tuple[bytes, bytes], ...]:

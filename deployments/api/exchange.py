@@ -37,6 +37,8 @@ class Exchange:
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
+        self.query: bytes = scope.get("query_string", b"")
+        """May hold a key: it is neither logged nor answered."""
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.request_id: str = scope[REQUEST_ID]
         self.started = False
