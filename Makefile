@@ -38,7 +38,7 @@ fmt: setup ## format the code
 bench: setup ## goals, figures and verdicts [BENCH=unary|streams|auto|...]
 	@$(BIN)/python -m tests.bench $(or $(BENCH),all)
 
-chaos: setup ## money under load and faults: goals, figures and verdicts [CHAOS="m1|meter|kills|latency"]
+chaos: setup ## load and faults: goals, figures and verdicts [CHAOS="m1|meter|kills|latency|conversations|switching"]
 	@$(BIN)/python -m tests.chaos $(CHAOS)
 
 lock: ## write requirements.lock anew from pyproject.toml

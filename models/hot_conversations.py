@@ -24,6 +24,8 @@ class HotConversations:
         self._histories = histories
         self._readings = Readings(counter(COUNTED_AS))
         self._reading_ahead: dict[tuple[str, int], asyncio.Task[None]] = {}
+        self._told_again: set[tuple[str, int]] = set()
+        """Of those that are being read ahead: more was said meanwhile."""
 
     async def history(self, owner: Owner, conversation_id: str, *, branch: int | None = None) -> History:
         """Raises NotFound, Overloaded."""
@@ -40,17 +42,23 @@ class HotConversations:
         return await self._readings.work(task)
 
     def read_ahead(self, owner: Owner, conversation_id: str, branch: int) -> None:
-        """In the background, once however often it is asked for meanwhile."""
+        """In the background; once more at the end, however often it is asked for meanwhile."""
         key = (conversation_id, branch)
-        if key not in self._reading_ahead:
-            task = asyncio.get_running_loop().create_task(self._make_ready(owner, *key))
-            self._reading_ahead[key] = task
-            task.add_done_callback(lambda _: self._reading_ahead.pop(key, None))
+        if key in self._reading_ahead:
+            self._told_again.add(key)
+            return
+        task = asyncio.get_running_loop().create_task(self._make_ready(owner, *key))
+        self._reading_ahead[key] = task
+        task.add_done_callback(lambda _: self._reading_ahead.pop(key, None))
 
     async def _make_ready(self, owner: Owner, conversation_id: str, branch: int) -> None:
+        again = True
         try:
-            history = await self.history(owner, conversation_id, branch=branch)
-            skipped = Noted.of(history).begins_after
-            await self.read(history, in_force(history, skipped), skipped)
+            while again:
+                self._told_again.discard((conversation_id, branch))
+                history = await self.history(owner, conversation_id, branch=branch)
+                skipped = Noted.of(history).begins_after
+                await self.read(history, in_force(history, skipped), skipped)
+                again = (conversation_id, branch) in self._told_again
         except PolyvoxError as error:
             log.info("conversation %s could not be read ahead: %s", conversation_id, error)

@@ -72,6 +72,13 @@ class Assembly:
         return [piece.text for piece in self.pieces]
 
 
+def tokens_of(reading: Reading, piece: Piece) -> int:
+    """Turns that are sent as they are have been counted."""
+    if piece.turn is not None:
+        return reading.turn_tokens[piece.turn]
+    return reading.count(piece.text) + MESSAGE_OVERHEAD
+
+
 def whole(reading: Reading) -> Assembly:
     """The conversation as it is."""
     turns = range(len(reading.turns))
@@ -209,12 +216,21 @@ class _Assembler:
         self._chosen.fill(order, block=block, limit=limit, least=self._reading.least_cost)
 
     def _fitted(self) -> Assembly:
+        """Of what is too much half goes at a time, by its cost: never more than has to, and written down anew
+        few times only."""
         while True:
             made = self._written()
-            if made.tokens <= self._budget:
+            over = made.tokens - self._budget
+            if over <= 0:
                 return made
-            if not any(self._chosen.drop_last(name) for name in ("retrieved", "summary", "facts")):
+            enough = self._chosen.cost - over / 2
+            if not self._drop_last():
                 return Assembly((), frozenset(), frozenset(), 0)
+            while self._chosen.cost > enough and self._drop_last():
+                pass
+
+    def _drop_last(self) -> bool:
+        return any(self._chosen.drop_last(name) for name in ("retrieved", "summary", "facts"))
 
     def _written(self) -> Assembly:
         reading = self._reading
@@ -226,7 +242,7 @@ class _Assembler:
             *(_turn(reading, turn, "recent") for turn in self._recent),
             *((Piece("retrieved", retrieved),) if retrieved else ()),
         )
-        tokens = sum(reading.count(piece.text) + MESSAGE_OVERHEAD for piece in pieces)
+        tokens = sum(tokens_of(reading, piece) for piece in pieces)
         return Assembly(pieces, frozenset(self._chosen.shown), self._whole, tokens, cut)
 
     def _cut_anew(self) -> Cut:

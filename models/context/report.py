@@ -6,10 +6,9 @@ from typing import Literal
 
 from msgspec import Struct
 
-from models.context.assemble import Assembly
+from models.context.assemble import Assembly, tokens_of
 from models.context.reading import Reading
 from models.context.score import Preservation, preservation
-from models.context.tokens import MESSAGE_OVERHEAD
 
 Reason = Literal["budget", "tool_output_reduced", "superseded"]
 
@@ -69,7 +68,7 @@ def report_of(reading: Reading, assembly: Assembly, *, budget_tokens: int) -> Co
 def _blocks(reading: Reading, assembly: Assembly) -> dict[str, int]:
     tokens = Counter[str]()
     for piece in assembly.pieces:
-        tokens[piece.block] += reading.count(piece.text) + MESSAGE_OVERHEAD
+        tokens[piece.block] += tokens_of(reading, piece)
     return dict(tokens)
 
 

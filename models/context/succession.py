@@ -110,16 +110,27 @@ class Succession:
         """Also every other earlier unit that names the old value and the thing needs the new one; chains of
         changes lead to the last."""
         newest: dict[int, set[int]] = {}
+        naming = _by_word(self._units)
         for old_id, new_id, value, key in self._links:
             old = self._units[old_id]
-            for unit in self._units[:new_id]:
-                if unit.id == old_id or (
+            newest.setdefault(old_id, set()).add(new_id)
+            for unit_id in min((naming.get(word, ()) for word in value), key=len, default=()):
+                unit = self._units[unit_id]
+                if (
                     value <= unit.distinct
                     and unit.turn < self._units[new_id].turn
                     and (key & unit.distinct or abs(unit.turn - old.turn) <= 2)
                 ):
-                    newest.setdefault(unit.id, set()).add(new_id)
+                    newest.setdefault(unit_id, set()).add(new_id)
         return {unit_id: frozenset(_last_of(ids, newest)) for unit_id, ids in newest.items()}
+
+
+def _by_word(units: Sequence[Unit]) -> Mapping[str, Sequence[int]]:
+    naming: defaultdict[str, list[int]] = defaultdict(list)
+    for unit in units:
+        for word in unit.distinct:
+            naming[word].append(unit.id)
+    return naming
 
 
 def _last_of(ids: set[int], newest: Mapping[int, set[int]]) -> set[int]:

@@ -97,8 +97,13 @@ class Statement(NamedTuple):
     """The value as it stands."""
 
 
-def statements(text: str) -> Iterator[Statement]:
+@lru_cache(maxsize=1 << 14)
+def statements(text: str) -> tuple[Statement, ...]:
     """What a sentence says the value of something is."""
+    return tuple(_statements(text))
+
+
+def _statements(text: str) -> Iterator[Statement]:
     if len(text) > _MAX_STATEMENT:
         return
     low = text.casefold()

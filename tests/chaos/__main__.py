@@ -1,6 +1,6 @@
-"""`make chaos`: money under load and faults. A line for each goal; exit status 1 where one is missed.
+"""`make chaos`: money and conversations under load and faults. A line for each goal, exit 1 for a miss.
 
-python -m tests.chaos [m1|meter|kills|latency ...] [--seed N]     all of them by default
+python -m tests.chaos [m1|meter|kills|latency|conversations|switching ...] [--seed N]     all by default
 """
 
 import argparse
@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from tests.chaos import budgets, exactness, kills, latency
+from tests.chaos import budgets, conversations, exactness, kills, latency, switching
 from tests.chaos.goals import Goal
 from tests.chaos.system import System, running
 
@@ -62,18 +62,42 @@ def time_it(options: argparse.Namespace, chance: random.Random) -> Iterator[Goal
         )
 
 
+def converse(options: argparse.Namespace, chance: random.Random) -> Iterator[Goal]:
+    with _titled("conversations"), _two_of_each(ContextEngine=2) as system:
+        yield from asyncio.run(
+            conversations.play(
+                system,
+                clients=options.clients,
+                conversations=options.conversations,
+                seconds=options.seconds,
+                chance=chance,
+            )
+        )
+
+
+def switch(options: argparse.Namespace, chance: random.Random) -> Iterator[Goal]:
+    with _titled("switching"), running(Gateway=1, ContextEngine=1) as system:
+        yield from asyncio.run(
+            switching.play(
+                system, switches=options.switches, pairs=options.pairs, cold=options.cold, chance=chance
+            )
+        )
+
+
 RUNS: dict[str, Callable[[argparse.Namespace, random.Random], Iterator[Goal]]] = {
     "m1": m1,
     "meter": meter,
     "kills": kill,
     "latency": time_it,
+    "conversations": converse,
+    "switching": switch,
 }
 
 
 @contextmanager
-def _two_of_each() -> Iterator[System]:
+def _two_of_each(**others: int) -> Iterator[System]:
     providers = {"Provider_openai": 2, "Provider_anthropic": 2, "Provider_google": 2}
-    with running(Gateway=2, CostLedger=2, **providers) as system:
+    with running(Gateway=2, CostLedger=2, **providers, **others) as system:
         yield system
 
 
@@ -98,7 +122,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--roles", default=",".join(kills.ROLES), help="who is killed in turn, in kills")
     parser.add_argument("--rate", type=float, default=300.0, help="requests a second, in latency")
-    parser.add_argument("--seconds", type=float, default=60.0, help="of load, in latency")
+    parser.add_argument("--seconds", type=float, default=60.0, help="of load, in latency, conversations")
+    parser.add_argument("--clients", type=int, default=200, help="in conversations")
+    parser.add_argument("--conversations", type=int, default=50, help="that they speak in")
+    parser.add_argument("--switches", type=int, default=switching.SWITCHES, help="of each kind, in switching")
+    parser.add_argument("--pairs", type=int, default=switching.PAIRS, help="of requests, in switching")
+    parser.add_argument("--cold", type=int, default=switching.COLD, help="conversations, in switching")
     options = parser.parse_args()
     if unknown := set(options.runs) - set(RUNS):
         parser.error(f"there is no {', '.join(sorted(unknown))}")
