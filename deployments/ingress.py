@@ -15,6 +15,7 @@ from deployments.lane.discovery import ServeDiscovery
 from deployments.management import management
 from deployments.news import conversation_news, not_told
 from deployments.process import CpuMeter, collect_garbage_rarely
+from deployments.response_cache import RedisCache
 from deployments.settings import Args, Environment, available_models
 from models.catalog import Catalog
 from models.conversations import PostgresConversations
@@ -25,6 +26,7 @@ from models.identity import Authenticator, PostgresKeyStore, load_pepper
 from models.ledger.durable import DurableLedger
 from models.ledger.outbox import Outbox
 from models.open_calls import OpenCalls
+from models.response_cache import ResponseCache
 from models.store import Database
 from models.summarizer import Summarizer
 
@@ -105,6 +107,15 @@ class GatewayDeployment:
     def __serve_build_asgi_app__(self) -> Api:
         pepper = load_pepper(self._environment.pepper_path)
         news = conversation_news(self._environment)
+        redis = self._environment.redis_url
+        if redis is not None and self._args.response_cache_s:
+            self._gateway.cache = ResponseCache(
+                RedisCache(redis.get_secret_value()),
+                self._open_calls,
+                catalog=lambda: self._gateway.catalog,
+                secret=pepper,
+                ttl_s=self._args.response_cache_s,
+            )
         changed = news.tell if news is not None else not_told
         keys = Authenticator(PostgresKeyStore(self._database), pepper, ttl_s=self._args.key_cache_s)
         self._api = Api(

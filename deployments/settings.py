@@ -7,7 +7,16 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, SecretStr
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from deployments.alert_settings import AlertSettings
@@ -57,6 +66,8 @@ class Args(BaseModel):
     max_in_flight: InFlight = InFlight()
     alerts: AlertSettings = AlertSettings()
     summaries: SummarySettings = SummarySettings()
+    response_cache_s: NonNegativeInt = 3_600
+    """How long an answer is kept for those who ask for it again with `x-polyvox-cache: on`; 0 keeps none."""
 
     def timeouts(self) -> Timeouts:
         return Timeouts(

@@ -13,6 +13,7 @@ class Caller:
         "may_take_over",
         "preserve_context",
         "principal",
+        "reads_cache",
         "request_id",
     )
 
@@ -27,6 +28,7 @@ class Caller:
         preserve_context: bool = True,
         may_create_conversation: bool = True,
         may_take_over: bool = True,
+        reads_cache: bool = False,
     ) -> None:
         self.principal = principal
         self.request_id = request_id
@@ -39,6 +41,8 @@ class Caller:
         self.may_create_conversation = may_create_conversation
         self.may_take_over = may_take_over
         """Whether a model that is named may answer while the tool calls of another are under way."""
+        self.reads_cache = reads_cache
+        """Whether the same request's earlier answer will do."""
 
     @property
     def owner(self) -> Owner:

@@ -26,10 +26,10 @@ from models.errors import (
     ReplicaLost,
     UnsupportedParameter,
 )
-from models.gateway import Timeouts
 from models.ledger.estimates import Estimator
 from models.ledger.usage import Status
 from models.open_calls import OpenCalls
+from models.timeouts import Timeouts
 
 _MAX_INPUTS = {"google": 100}
 """What one call takes, where that is less than a caller may ask for, by protocol. Google's error for more is

@@ -12,7 +12,6 @@ import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from models.attempts import MAX_ATTEMPTS, Attempt, first_content, who_is_next
@@ -37,18 +36,11 @@ from models.open_calls import OpenCalls
 from models.ports import Chunks, ContextEngine, Providers, Router
 from models.providers.call import ProviderCall
 from models.reply import Reply as Reply
+from models.response_cache import ResponseCache
 from models.routing import Plan
+from models.timeouts import Timeouts as Timeouts
 
 log = logging.getLogger(__name__)
-
-
-class Timeouts(Struct, frozen=True, kw_only=True):
-    connect_s: float = 5.0
-    first_byte_s: float = 120.0
-    idle_s: float = 120.0
-    total_s: float = 600.0
-    held_budget_s: float = 2.0
-    """How long a request waits for money that calls under way hold."""
 
 
 class _Asked(NamedTuple):
@@ -79,10 +71,12 @@ class Gateway:
         calls: OpenCalls,
         timeouts: Timeouts,
         on_turn: Callable[[Caller, Standing], None] = lambda _caller, _standing: None,
+        cache: ResponseCache | None = None,
     ) -> None:
         """`on_turn` hears of turns that were kept, and how the conversation stood before them."""
         self.catalog = catalog
         self.on_turn = on_turn
+        self.cache = cache
         self.available = available
         self._providers = providers
         self._router = router
@@ -93,9 +87,17 @@ class Gateway:
 
     async def chat(self, request: ChatRequest, caller: Caller) -> Reply:
         """Returns when the first chunk is there. Raises whatever kept every candidate from answering."""
-        if not caller.conversation_id:
-            candidates, plan = await self._candidates(request)
-            return await self._first_answer(_Asked(request, caller, plan), candidates)
+        if caller.conversation_id:
+            return await self._continue(request, caller)
+        if self.cache is not None and caller.reads_cache and not request.tools:
+            return await self.cache.answer(request, caller, self._answer)
+        return await self._answer(request, caller)
+
+    async def _answer(self, request: ChatRequest, caller: Caller) -> Reply:
+        candidates, plan = await self._candidates(request)
+        return await self._first_answer(_Asked(request, caller, plan), candidates)
+
+    async def _continue(self, request: ChatRequest, caller: Caller) -> Reply:
         dialogue = await Dialogue.begin(self._context, caller)
         request = replace(request, model=request.model or dialogue.standing.model_id or "auto")
         locked_by = dialogue.standing.locked_by
@@ -185,7 +187,12 @@ class Gateway:
                 if not (begun or attempt.recorded):
                     self._leave(attempt, chunks, dialogue)
             reply = Reply(
-                request_id=caller.request_id, model=model, attempt=attempt, plan=asked.plan, dialogue=dialogue
+                request_id=caller.request_id,
+                model=model,
+                attempts=attempt.number + 1,
+                plan=asked.plan,
+                clamped_max_tokens=attempt.clamped_max_tokens,
+                context=None if dialogue is None else dialogue.reports.get(model.id),
             )
             reply.chunks = self._settling(reply, attempt, first, chunks, dialogue)
             return reply

@@ -3,10 +3,9 @@
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from models.attempts import Attempt
 from models.catalog import Model
 from models.chat import ChatResponse, Chunk, Completed
-from models.dialogue import Dialogue
+from models.context import ContextReport
 from models.errors import ProviderGarbled
 from models.routing import Plan
 
@@ -19,19 +18,22 @@ class Reply:
         *,
         request_id: str,
         model: Model,
-        attempt: Attempt,
-        plan: Plan | None,
-        dialogue: Dialogue | None = None,
+        attempts: int,
+        plan: Plan | None = None,
+        clamped_max_tokens: int | None = None,
+        context: ContextReport | None = None,
     ) -> None:
         self.request_id = request_id
         self.model = model
-        self.attempts = attempt.number + 1
+        self.attempts = attempts
+        """How many calls it took; none where it had been answered before."""
         self.plan = plan
         """The router's decision, where it was asked."""
-        self.clamped_max_tokens = attempt.clamped_max_tokens
+        self.clamped_max_tokens = clamped_max_tokens
         """The longest answer that the budget affords, where that is less than what was asked for."""
-        self.context = dialogue.reports.get(model.id) if dialogue is not None else None
+        self.context = context
         """What was left out of the conversation so that it fits, if anything was."""
+        self.from_cache = False
         self.cost_pico: int | None = None
         """Known, and recorded, before the last chunk is handed out."""
         self.chunks: AsyncGenerator[list[Chunk], None]

@@ -18,6 +18,7 @@ from models.money import usd_text
 ENDPOINT = "/v1/chat/completions"
 
 _CONVERSATION = b"x-polyvox-conversation-id"
+_CACHE = b"x-polyvox-cache"
 
 
 async def chat_completions(
@@ -30,6 +31,7 @@ async def chat_completions(
         endpoint=ENDPOINT,
         conversation_id=conversation_of(exchange, ask.conversation_id),
         digest=digest,
+        reads_cache=reads_cache(exchange),
     )
     reply = await gateway.chat(ask.request, caller)
     if ask.request.stream:
@@ -46,6 +48,14 @@ def conversation_of(exchange: Exchange, in_body: str) -> str:
         param = _CONVERSATION.decode() if in_header else "metadata.conversation_id"
         raise InvalidRequest("the id of a conversation is a UUID", param=param)
     return named
+
+
+def reads_cache(exchange: Exchange) -> bool:
+    """Whether the client wants an earlier answer to the same request, if there is one."""
+    wanted = exchange.headers.get(_CACHE, b"off").lower()
+    if wanted not in (b"on", b"off"):
+        raise InvalidRequest("the cache is `on` or `off`", param=_CACHE.decode())
+    return wanted == b"on"
 
 
 async def _whole(exchange: Exchange, reply: Reply) -> None:
@@ -84,6 +94,7 @@ def served_by(reply: Reply) -> tuple[tuple[bytes, bytes], ...]:
         (b"x-polyvox-model", reply.model.id.encode()),
         (b"x-polyvox-provider", reply.model.host.encode()),
         (b"x-polyvox-attempts", str(reply.attempts).encode()),
+        *(((_CACHE, b"hit"),) if reply.from_cache else ()),
         *(() if reply.context is None else _what_is_left(reply.context)),
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import msgspec
 from msgspec import Struct
 
-from deployments.api.chat import conversation_of, served_by
+from deployments.api.chat import conversation_of, reads_cache, served_by
 from deployments.api.exchange import JSON, Exchange, Headers
 from models.caller import Caller
 from models.catalog import Auto, Catalog
@@ -48,6 +48,7 @@ def caller_of(
         endpoint=endpoint,
         conversation_id=conversation_of(exchange, in_body),
         digest=digest,
+        reads_cache=reads_cache(exchange),
     )
 
 

@@ -18,6 +18,11 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from deployments.local.home import Home
+from deployments.local.keeper import Keeper
+from deployments.local.processes import sweep
+from deployments.local.unprivileged import Account
+from deployments.local.valkey import Valkey
 from models.store import Database, migrate
 
 NOBODY = 65534
@@ -143,3 +148,28 @@ async def database(url: str) -> AsyncIterator[Database]:
     yield opened
     async with asyncio.timeout(10):
         await opened.close()
+
+
+@pytest.fixture
+def home() -> Iterator[Home]:
+    """Not below pytest's own directory: that is private, and the server's account has to reach it."""
+    path = Path(mkdtemp(prefix="polyvox-test-"))
+    path.chmod(0o711)
+    home = Home.open(path)
+    yield home
+    sweep(home, grace_s=1)
+    for directory in (path, home.run_dir()):
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+async def valkey(home: Home) -> AsyncIterator[Keeper]:
+    keeper = Keeper(Valkey(home, Account.for_servers()), home=home, say=lambda _text: None)
+    await keeper.start()
+    yield keeper
+    await keeper.stop()
+
+
+def url_of_valkey(valkey: Keeper) -> str:
+    assert isinstance(valkey.service, Valkey)
+    return valkey.service.url

@@ -1,9 +1,7 @@
 """Changes of conversations are told over a real Redis, and nothing waits for it when it is away."""
 
 import asyncio
-import shutil
-import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -12,11 +10,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from deployments.local.home import Home
 from deployments.local.keeper import Keeper
-from deployments.local.processes import sweep
-from deployments.local.unprivileged import Account
-from deployments.local.valkey import Valkey
 from models.conversations import (
     ConversationNews,
     Histories,
@@ -26,34 +20,10 @@ from models.conversations import (
     new_conversation,
 )
 from models.conversations.news import CHANNEL, MAX_PENDING
+from tests.services.conftest import url_of_valkey
 from tests.unit.conversations.specification import texts, turn
 
 ANN = Owner(str(uuid4()), str(uuid4()))
-
-
-@pytest.fixture
-def home() -> Iterator[Home]:
-    """Not below pytest's own directory: that is private, and the server's account has to reach it."""
-    path = Path(tempfile.mkdtemp(prefix="polyvox-test-"))
-    path.chmod(0o711)
-    home = Home.open(path)
-    yield home
-    sweep(home, grace_s=1)
-    for directory in (path, home.run_dir()):
-        shutil.rmtree(directory, ignore_errors=True)
-
-
-@pytest.fixture
-async def valkey(home: Home) -> AsyncIterator[Keeper]:
-    keeper = Keeper(Valkey(home, Account.for_servers()), home=home, say=lambda _text: None)
-    await keeper.start()
-    yield keeper
-    await keeper.stop()
-
-
-def url_of(valkey: Keeper) -> str:
-    assert isinstance(valkey.service, Valkey)
-    return valkey.service.url
 
 
 @asynccontextmanager
@@ -74,7 +44,7 @@ async def listening(
 
 async def test_what_one_replica_writes_another_hears_of(valkey: Keeper) -> None:
     heard: asyncio.Queue[tuple[str, int]] = asyncio.Queue()
-    async with connect_news(url_of(valkey)) as here, connect_news(url_of(valkey)) as there:
+    async with connect_news(url_of_valkey(valkey)) as here, connect_news(url_of_valkey(valkey)) as there:
         news = ConversationNews(here)
         store = InMemoryConversations(changed=news.tell)
         made = await store.create(ANN, new_conversation())
@@ -90,7 +60,7 @@ async def test_what_one_replica_writes_another_hears_of(valkey: Keeper) -> None:
 
 async def test_who_listens_is_told_that_the_connection_broke_and_can_listen_again(valkey: Keeper) -> None:
     heard: asyncio.Queue[tuple[str, int]] = asyncio.Queue()
-    async with connect_news(url_of(valkey)) as redis:
+    async with connect_news(url_of_valkey(valkey)) as redis:
         async with listening(redis, heard) as task:
             await valkey.stop()
             with pytest.raises(RedisError):
