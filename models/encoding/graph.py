@@ -28,7 +28,7 @@ def load_graph(weights: Weights, *, threads: int) -> Run:
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime as ort
 
-    graph = _Graph(weights)
+    graph = Graph(weights)
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -44,7 +44,7 @@ def load_graph(weights: Weights, *, threads: int) -> Run:
     return run
 
 
-class _Graph:
+class Graph:
     """BERT, then the mean over the tokens, made one long. Each method adds nodes and names their output."""
 
     def __init__(self, weights: Weights) -> None:
