@@ -1,47 +1,13 @@
 """Live performance over a real Redis: replicas agree, and without it each knows its own."""
 
-import shutil
-import tempfile
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
-
 import msgspec
 import pytest
 
-from deployments.local.home import Home
 from deployments.local.keeper import Keeper
-from deployments.local.processes import sweep
-from deployments.local.unprivileged import Account
-from deployments.local.valkey import Valkey
 from models.conversations import connect_news
 from models.routing.performance import LivePerformance, ModelStatus, Sample
 from models.routing.shared_performance import SharedPerformance
-
-
-@pytest.fixture
-def home() -> Iterator[Home]:
-    """Not below pytest's own directory: that is private, and the server's account has to reach it."""
-    path = Path(tempfile.mkdtemp(prefix="polyvox-test-"))
-    path.chmod(0o711)
-    home = Home.open(path)
-    yield home
-    sweep(home, grace_s=1)
-    for directory in (path, home.run_dir()):
-        shutil.rmtree(directory, ignore_errors=True)
-
-
-@pytest.fixture
-async def valkey(home: Home) -> AsyncIterator[Keeper]:
-    keeper = Keeper(Valkey(home, Account.for_servers()), home=home, say=lambda _text: None)
-    await keeper.start()
-    yield keeper
-    await keeper.stop()
-
-
-def url_of(valkey: Keeper) -> str:
-    assert isinstance(valkey.service, Valkey)
-    return valkey.service.url
-
+from tests.services.conftest import url_of_valkey
 
 OK = Sample(model_id="m", ending="ok", first_token_ms=400, response_ms=1_400, output_tokens=100)
 FAILED = Sample(model_id="n|odd", ending="failed")
@@ -49,7 +15,7 @@ FAILED = Sample(model_id="n|odd", ending="failed")
 
 async def test_replicas_know_together_what_each_has_seen(valkey: Keeper) -> None:
     now = 1_000_000.0
-    async with connect_news(url_of(valkey)) as redis:
+    async with connect_news(url_of_valkey(valkey)) as redis:
         lives = [LivePerformance(lambda: now) for _ in range(4)]
         shared = [SharedPerformance(redis, live, clock=lambda: now) for live in lives]
         for at, live in enumerate(lives):
@@ -78,7 +44,7 @@ async def test_replicas_know_together_what_each_has_seen(valkey: Keeper) -> None
 
 
 async def test_without_redis_each_knows_its_own(valkey: Keeper) -> None:
-    async with connect_news(url_of(valkey)) as redis:
+    async with connect_news(url_of_valkey(valkey)) as redis:
         live = LivePerformance(lambda: 1_000_000.0)
         shared = SharedPerformance(redis, live, clock=lambda: 1_000_000.0)
         live.record(OK)
