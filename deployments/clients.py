@@ -25,6 +25,7 @@ from models.errors import InvalidRequest, ReplicaLost
 from models.ledger import Ask, UsageRecord
 from models.providers.call import ProviderCall
 from models.routing import Plan
+from models.routing.router import Setting
 
 _encode = msgspec.msgpack.Encoder().encode
 _chunks = msgspec.msgpack.Decoder(list[Chunk])
@@ -102,9 +103,9 @@ class RouterLane:
         self._lane = lane
         self._timeout_s = timeout_s
 
-    async def plan(self, request: ChatRequest, mode: Mode) -> Plan:
-        answer = await self._lane.call("plan", _encode((request, mode)), timeout_s=self._timeout_s)
-        return _plan.decode(answer)
+    async def plan(self, request: ChatRequest, mode: Mode, setting: Setting | None = None) -> Plan:
+        question = _packed((request, mode, setting or Setting()))
+        return _plan.decode(await self._lane.call("plan", question, timeout_s=self._timeout_s))
 
 
 class ContextLane:

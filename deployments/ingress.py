@@ -2,6 +2,7 @@
 
 import asyncio
 import hmac
+import time
 from typing import Any
 
 from ray.serve.handle import DeploymentHandle
@@ -12,6 +13,7 @@ from deployments.clients import ContextLane, LedgerLane, ProviderLanes, RouterLa
 from deployments.housekeeping import Housekeeping, Job
 from deployments.lane.client import Lane
 from deployments.lane.discovery import ServeDiscovery
+from deployments.live_performance import sharing
 from deployments.management import management
 from deployments.news import conversation_news, not_told
 from deployments.process import CpuMeter, collect_garbage_rarely
@@ -25,13 +27,21 @@ from models.gateway import Gateway
 from models.identity import Authenticator, PostgresKeyStore, load_pepper
 from models.ledger.durable import DurableLedger
 from models.ledger.outbox import Outbox
+from models.model_router import ModelRouter
 from models.open_calls import OpenCalls
 from models.response_cache import ResponseCache
+from models.routing.aside import Aside
+from models.routing.decisions import PostgresDecisions
+from models.routing.feedback import PostgresFeedback
+from models.routing.performance import LivePerformance
+from models.routing.policies import PostgresPolicies, RememberedPolicies
+from models.routing.router import RuleRouter
 from models.store import Database
 from models.summarizer import Summarizer
 
 RENEW_EVERY_S = 8.0
 TELL_EVERY_S = 1.0
+NOTE_EVERY_S = 1.0
 
 Handle = DeploymentHandle[Any]
 
@@ -50,8 +60,20 @@ class GatewayDeployment:
         self._router = _lane("router", router)
         self._context = _lane("context", context)
         self._ledger = _lane("ledger", ledger)
+        url = self._environment.database_url.get_secret_value()
+        # A restart of the database is waited for: a key that cannot be looked up just now is not refused.
+        self._database = Database(url, max_size=2, acquire_timeout_s=4.0, application_name="polyvox-gateway")
+        # Apart, so that a long report keeps no request from being let in.
+        self._reports = Database(
+            url,
+            max_size=4,
+            acquire_timeout_s=10.0,
+            statement_timeout_s=30.0,
+            application_name="polyvox-management",
+        )
         live = live_catalogue(args, self._environment)
         catalog = live.current
+        available = available_models(catalog)
         self._provider_lanes = ProviderLanes(catalog, self._providers)
         self._outbox = Outbox(self._environment.outbox_path)
         durable = DurableLedger(
@@ -61,11 +83,23 @@ class GatewayDeployment:
         )
         self._open_calls = OpenCalls(durable)
         self._engine = ContextLane(self._context)
+        self._rule = RuleRouter(catalog, available)
+        performance = LivePerformance()
+        decided = Aside(PostgresDecisions(self._reports).write)
+        taken = Aside(PostgresFeedback(self._reports).note)
+        self._asides = (decided, taken)
         self._gateway = Gateway(
             catalog=catalog,
-            available=available_models(catalog),
+            available=available,
             providers=self._provider_lanes,
-            router=RouterLane(self._router),
+            router=ModelRouter(
+                RouterLane(self._router),
+                rule=self._rule,
+                policies=RememberedPolicies(PostgresPolicies(self._database), clock=time.monotonic),
+                performance=performance,
+                decided=decided.note,
+                taken=taken.note,
+            ),
             context=self._engine,
             calls=self._open_calls,
             timeouts=args.timeouts(),
@@ -80,28 +114,21 @@ class GatewayDeployment:
             ).turn_kept
         self._embedder = Embedder(
             catalog=catalog,
-            available=self._gateway.available,
+            available=available,
             providers=self._provider_lanes,
             calls=self._open_calls,
             timeouts=args.timeouts(),
+            check_access=self._gateway.router.check_access,
         )
         self._housekeeping = Housekeeping(
             [
                 Job("the renewal of holds", RENEW_EVERY_S, self._open_calls.renew),
                 Job("the outbox", TELL_EVERY_S, durable.tell_kept),
+                Job("what was decided", NOTE_EVERY_S, decided.run_once),
+                Job("how answers were taken", NOTE_EVERY_S, taken.run_once),
                 following(live, self._use),
+                *sharing(self._environment, performance),
             ]
-        )
-        url = self._environment.database_url.get_secret_value()
-        # A restart of the database is waited for: a key that cannot be looked up just now is not refused.
-        self._database = Database(url, max_size=2, acquire_timeout_s=4.0, application_name="polyvox-gateway")
-        # Apart, so that a long report keeps no request from being let in.
-        self._reports = Database(
-            url,
-            max_size=4,
-            acquire_timeout_s=10.0,
-            statement_timeout_s=30.0,
-            application_name="polyvox-management",
         )
 
     def __serve_build_asgi_app__(self) -> Api:
@@ -128,8 +155,7 @@ class GatewayDeployment:
                 self._reports,
                 pepper=pepper,
                 forget_key=keys.forget,
-                catalogue=lambda: self._gateway.catalog,
-                available=lambda: self._gateway.available,
+                gateway=self._gateway,
                 changed=changed,
                 embed_query=self._engine.meaning,
             ),
@@ -141,9 +167,11 @@ class GatewayDeployment:
         return self._api
 
     def _use(self, catalog: Catalog) -> None:
+        available = available_models(catalog)
         self._provider_lanes.use(catalog)
-        self._gateway.catalog, self._gateway.available = catalog, available_models(catalog)
-        self._embedder.catalog, self._embedder.available = catalog, self._gateway.available
+        self._rule.use(catalog, available)
+        self._gateway.catalog, self._gateway.available = catalog, available
+        self._embedder.catalog, self._embedder.available = catalog, available
 
     async def _unready(self) -> dict[str, str]:
         lanes = [*self._providers.values(), self._router, self._context, self._ledger]
@@ -164,6 +192,8 @@ class GatewayDeployment:
     async def __del__(self) -> None:
         """Serve has ended the HTTP requests by now; their records may still be under way."""
         await self._open_calls.settle_all()
+        for aside in self._asides:
+            await aside.run_once()
         await self._housekeeping.stop()
         self._outbox.close()
 

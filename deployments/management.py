@@ -10,22 +10,29 @@ from deployments.api.management import (
     alerts,
     budgets,
     conversations,
+    decisions,
     discounts,
     estimate,
+    feedback,
     keys,
     me,
+    model_recommendations,
+    model_status,
     reconciliation,
     requests,
+    routing_policies,
     usage,
 )
 from deployments.api.management.app import create_management
 from deployments.api.management.conversation_search import EmbedQuery
 from deployments.settings import Args
-from models.catalog import Catalog, Model, Price
+from models.caller import Caller
+from models.catalog import Catalog, Mode, Model, Price
 from models.chat import ChatRequest
 from models.conversations import PostgresConversations
 from models.conversations.transfer import Format
-from models.identity import KeyRing, PostgresKeyStore
+from models.gateway import Gateway
+from models.identity import KeyRing, PostgresKeyStore, Principal
 from models.ledger import reckon
 from models.ledger.budget_store import PostgresBudgetStore
 from models.ledger.budgets import BudgetManager
@@ -35,7 +42,11 @@ from models.ledger.requests import PostgresRequestLog
 from models.providers import Format as WireFormat
 from models.reconcile import Reconciler, ReconciliationStore, ReportAccess, connect_sources
 from models.reports import CachedHistory, CostEstimator, CostOptimizer, PostgresReports
-from models.routing import estimate_input_tokens, misfit, needs
+from models.routing import Plan, estimate_input_tokens, misfit, needs
+from models.routing.decisions import PostgresDecisions
+from models.routing.feedback import PostgresFeedback
+from models.routing.performance import ModelStatus
+from models.routing.policies import PostgresPolicies
 from models.store import Database
 from models.translation import read_history, write_history
 
@@ -46,19 +57,25 @@ def management(
     *,
     pepper: bytes,
     forget_key: Callable[[str], None],
-    catalogue: Callable[[], Catalog],
-    available: Callable[[], frozenset[str]],
+    gateway: Gateway,
     changed: Callable[[str, int], None],
     embed_query: EmbedQuery | None = None,
 ) -> FastAPI:
-    """`forget_key` is told of revoked keys, `changed` of conversations and their versions; `catalogue` and
-    `available` give what is in force."""
+    """`forget_key` is told of revoked keys, `changed` of conversations and their versions; `gateway` knows
+    what is in force."""
+
+    def catalogue() -> Catalog:
+        return gateway.catalog
+
+    def available() -> frozenset[str]:
+        return gateway.available
+
     events = args.alerts.event_log(database)
     reconciliations = ReconciliationStore(database)
     reconciler = Reconciler(
         reconciliations, lambda: connect_sources(ReportAccess()), catalog=catalogue, events=events
     )
-    store = PostgresKeyStore(database)
+    store, kept_decisions = PostgresKeyStore(database), PostgresDecisions(database)
     ring, manager = KeyRing(store, pepper), BudgetManager(PostgresBudgetStore(database))
     reports = PostgresReports(database)
     optimizer = CostOptimizer(
@@ -79,7 +96,12 @@ def management(
             keys.router(ring, store, manager, forget=forget_key),
             budgets.router(manager, store, ring),
             me.router(manager),
-            requests.router(PostgresRequestLog(database)),
+            requests.router(PostgresRequestLog(database), kept_decisions),
+            decisions.router(kept_decisions),
+            feedback.router(PostgresFeedback(database)),
+            model_recommendations.router(partial(_recommend, gateway)),
+            model_status.router(partial(_statuses, gateway)),
+            routing_policies.router(PostgresPolicies(database), store),
             usage.router(optimizer, store),
             estimate.router(estimator),
             conversations.router(
@@ -102,6 +124,17 @@ _FORMATS = {
     name: Format(partial(read_history, wire), partial(write_history, wire)) for name, wire in _WIRES.items()
 }
 """What conversations can be exported to and imported from."""
+
+
+async def _recommend(
+    gateway: Gateway, request: ChatRequest, mode: Mode, who: Principal, conversation_id: str
+) -> Plan:
+    caller = Caller(who, request_id="", endpoint=model_recommendations.PATH, conversation_id=conversation_id)
+    return await gateway.recommend(request, mode, caller)
+
+
+def _statuses(gateway: Gateway) -> list[ModelStatus]:
+    return [gateway.router.check_model_availability(model_id) for model_id in sorted(gateway.available)]
 
 
 def _now() -> datetime:

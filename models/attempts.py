@@ -61,7 +61,9 @@ class Attempt:
         *,
         catalog: Catalog,
         estimator: Estimator,
+        task: str | None = None,
     ) -> None:
+        """`task` is what the router takes the request to be for."""
         self.number = number
         self.model = model
         self.request = request
@@ -75,7 +77,13 @@ class Attempt:
         self.bills_on = catalog.hosts[model.host].bills_after_cancel
         """Whether leaving it saves nothing."""
         self._charge = Charge(
-            caller, number, model, requested_model=request.model, stream=request.stream, catalog=catalog
+            caller,
+            number,
+            model,
+            requested_model=request.model,
+            stream=request.stream,
+            catalog=catalog,
+            task=task,
         )
         self.op_key = self._charge.op_key
         self._estimator = estimator

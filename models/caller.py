@@ -2,6 +2,9 @@
 
 from models.conversations import Owner
 from models.identity import Principal
+from models.routing.policies import RoutingPolicy
+
+ANYTHING_GOES = RoutingPolicy()
 
 
 class Caller:
@@ -15,6 +18,7 @@ class Caller:
         "principal",
         "reads_cache",
         "request_id",
+        "routing",
     )
 
     def __init__(
@@ -29,6 +33,7 @@ class Caller:
         may_create_conversation: bool = True,
         may_take_over: bool = True,
         reads_cache: bool = False,
+        routing: RoutingPolicy = ANYTHING_GOES,
     ) -> None:
         self.principal = principal
         self.request_id = request_id
@@ -43,6 +48,8 @@ class Caller:
         """Whether a model that is named may answer while the tool calls of another are under way."""
         self.reads_cache = reads_cache
         """Whether the same request's earlier answer will do."""
+        self.routing = routing
+        """What the request itself asks of the router: it holds within the policies of key and tenant."""
 
     @property
     def owner(self) -> Owner:

@@ -28,6 +28,7 @@ class Charge:
         requested_model: str,
         stream: bool,
         catalog: Catalog,
+        task: str | None = None,
     ) -> None:
         self.op_key = op_key(caller.request_id, number)
         self._caller = caller
@@ -35,6 +36,7 @@ class Charge:
         self._model = model
         self._requested_model = requested_model[:_MAX_NAME_CHARS].replace("\0", "")
         self._stream = stream
+        self._task = task
         self._snapshot = catalog.snapshot
         self._began_at = datetime.now(UTC)
         self._began = time.monotonic()
@@ -95,6 +97,7 @@ class Charge:
             requested_model=self._requested_model,
             provider=self._model.host,
             endpoint=self._caller.endpoint,
+            task=self._task,
             stream=self._stream,
             status=status,
             input_tokens=usage.input + usage.audio_input + usage.image_input,

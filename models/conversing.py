@@ -11,6 +11,7 @@ from models.conversations import Conversation, History, NewMessage, Owner, Store
 from models.conversations.message import encoded
 from models.conversations.writing import MAX_BYTES, MAX_MESSAGE_BYTES, MAX_MESSAGES
 from models.errors import PayloadTooLarge
+from models.last_answer import LastAnswer, last_answer
 
 LEFT_AS_THEY_ARE = 10
 """The last messages, which no summary is of."""
@@ -34,6 +35,8 @@ class Standing(Struct, frozen=True, kw_only=True):
     """About how long it is."""
     is_long: bool = False
     """Enough has been said since the last summary for another."""
+    last: LastAnswer | None = None
+    """None where no model has answered yet."""
 
 
 class NotedSummary(Struct, frozen=True):
@@ -225,6 +228,7 @@ def standing_of(history: History, *, known: Container[str]) -> Standing:
         locked_by=caller if caller in known else None,
         tokens=sum(stored.tokens for stored in history.messages),
         is_long=bool(unsummarised(history)),
+        last=last_answer(history.messages),
     )
 
 

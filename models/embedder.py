@@ -5,7 +5,7 @@ embed → the model (the catalogue) → price → hold → call → settle → r
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from itertools import count
 from typing import Protocol
@@ -63,12 +63,15 @@ class Embedder:
         providers: EmbeddingProviders,
         calls: OpenCalls,
         timeouts: Timeouts,
+        check_access: Callable[[Model, Caller], Awaitable[None]] | None = None,
     ) -> None:
+        """`check_access` raises PermissionDenied where a policy rules a model out."""
         self.catalog = catalog
         self.available = available
         self._providers = providers
         self._calls = calls
         self._timeouts = timeouts
+        self._check_access = check_access
         self._estimator = Estimator()
 
     async def embed(self, request: EmbeddingRequest, caller: Caller) -> Embedded:
@@ -76,6 +79,8 @@ class Embedder:
         itself. Raises whatever kept one of them from being answered; those before it have been paid for.
         """
         model = self._model(request)
+        if self._check_access is not None:
+            await self._check_access(model, caller)
         numbers, answered = count(), []
         deadline = time.monotonic() + self._timeouts.total_s
         attempt = partial(

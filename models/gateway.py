@@ -16,15 +16,13 @@ from msgspec.structs import replace
 
 from models.attempts import MAX_ATTEMPTS, Attempt, first_content, who_is_next
 from models.caller import Caller
-from models.catalog import Auto, Catalog, Model
+from models.catalog import Auto, Catalog, Mode, Model
 from models.chat import ChatRequest, Chunk
 from models.conversing import Standing, Switch, Switched
 from models.dialogue import Dialogue
 from models.errors import (
     Conflict,
-    ContextLengthExceeded,
     InvalidRequest,
-    Overloaded,
     PaymentRequired,
     PolyvoxError,
     ProviderAuthFailed,
@@ -32,8 +30,9 @@ from models.errors import (
 )
 from models.ledger import UsageRecord
 from models.ledger.estimates import Estimator
+from models.model_router import ModelRouter
 from models.open_calls import OpenCalls
-from models.ports import Chunks, ContextEngine, Providers, Router
+from models.ports import Chunks, ContextEngine, Providers
 from models.providers.call import ProviderCall
 from models.reply import Reply as Reply
 from models.response_cache import ResponseCache
@@ -66,7 +65,7 @@ class Gateway:
         catalog: Catalog,
         available: frozenset[str],
         providers: Providers,
-        router: Router,
+        router: ModelRouter,
         context: ContextEngine,
         calls: OpenCalls,
         timeouts: Timeouts,
@@ -79,7 +78,7 @@ class Gateway:
         self.cache = cache
         self.available = available
         self._providers = providers
-        self._router = router
+        self.router = router
         self._context = context
         self._calls = calls
         self._timeouts = timeouts
@@ -94,14 +93,15 @@ class Gateway:
         return await self._answer(request, caller)
 
     async def _answer(self, request: ChatRequest, caller: Caller) -> Reply:
-        candidates, plan = await self._candidates(request)
+        candidates, plan = await self._candidates(request, caller)
         return await self._first_answer(_Asked(request, caller, plan), candidates)
 
     async def _continue(self, request: ChatRequest, caller: Caller) -> Reply:
         dialogue = await Dialogue.begin(self._context, caller)
         request = replace(request, model=request.model or dialogue.standing.model_id or "auto")
+        self.router.followed(dialogue.standing, request, caller)
+        candidates, plan = await self._candidates(request, caller, dialogue.standing)
         locked_by = dialogue.standing.locked_by
-        candidates, plan = await self._candidates(request, locked_by=locked_by)
         if not caller.may_take_over and locked_by not in (None, candidates[0].id):
             raise Conflict(f"{locked_by} waits for its tools: let it finish, or force it", param="modelId")
         fitted = await dialogue.fit(request, candidates[:MAX_ATTEMPTS])
@@ -113,7 +113,7 @@ class Gateway:
         named = self.catalog.resolve(model)
         if isinstance(named, Auto):
             raise InvalidRequest("a switch is to a model: `auto` is for a turn", param="newModelId")
-        self._check_available(named)
+        await self._check(named, caller)
         return await self._context.preserve_context(
             Switch(
                 owner=caller.owner,
@@ -125,22 +125,28 @@ class Gateway:
             )
         )
 
+    async def recommend(self, request: ChatRequest, mode: Mode, caller: Caller) -> Plan:
+        """Who could answer, in the router's order. Raises NotFound for a conversation that is not there."""
+        standing = None
+        if caller.conversation_id:
+            standing = await self._context.open_conversation(
+                caller.owner, caller.conversation_id, create=False
+            )
+        return await self.router.get_recommendations(request, mode, caller, standing)
+
     async def _candidates(
-        self, request: ChatRequest, *, locked_by: str | None = None
+        self, request: ChatRequest, caller: Caller, standing: Standing | None = None
     ) -> tuple[Sequence[Model], Plan | None]:
-        """`locked_by` is the model that a conversation's tool calls are of, which is to go on with them."""
         named = self.catalog.resolve(request.model)
-        if isinstance(named, Auto) and locked_by in self.available:
-            named = self.catalog.models[locked_by]
         if isinstance(named, Auto):
-            plan = await self._router.plan(request, named.mode)
-            if not plan.candidates:
-                raise _nobody(plan)
+            plan = await self.router.route_request(request, named.mode, caller, standing)
             return [self.catalog.models[c.model_id] for c in plan.candidates], plan
-        self._check_available(named)
+        await self._check(named, caller)
         return [named], None
 
-    def _check_available(self, model: Model) -> None:
+    async def _check(self, model: Model, caller: Caller) -> None:
+        """Whether a model that is named may be asked."""
+        await self.router.check_access(model, caller)
         if model.id not in self.available:
             raise ProviderAuthFailed(
                 f"there are no credentials for {model.host}", provider=model.host, sent=False
@@ -160,6 +166,7 @@ class Gateway:
                 caller,
                 catalog=self.catalog,
                 estimator=self._estimator,
+                task=asked.plan.task if asked.plan is not None else None,
             )
             try:
                 # Held, durably, before anybody is called; the last in line may wait for what others hold.
@@ -176,7 +183,7 @@ class Gateway:
                 begun = True
             except PolyvoxError as error:
                 await chunks.aclose()
-                settled = self._calls.keep(self._calls.settle(attempt.record("failed", error)))
+                settled = self._fail(attempt, error)
                 number += 1
                 queue = who_is_next(queue, model, error, number)
                 if not queue or time.monotonic() >= deadline:
@@ -240,7 +247,7 @@ class Gateway:
                 raise ProviderGarbled("the answer has no end", provider=attempt.model.host)
         except PolyvoxError as error:
             if not attempt.recorded:
-                self._calls.keep(self._calls.settle(attempt.record("failed", error)))
+                self._fail(attempt, error)
             raise
         finally:
             if attempt.recorded:
@@ -248,8 +255,14 @@ class Gateway:
             else:
                 self._leave(attempt, rest, dialogue)
 
+    def _fail(self, attempt: Attempt, error: PolyvoxError) -> asyncio.Task[None]:
+        record = attempt.record("failed", error)
+        self.router.attempted(record, error)
+        return self._calls.keep(self._calls.settle(record))
+
     async def _end(self, attempt: Attempt, record: UsageRecord, dialogue: Dialogue | None) -> None:
         """Both or, if the conversation cannot be written to, what was paid at least."""
+        self.router.attempted(record)
         if dialogue is None:
             await self._calls.settle(record)
             return
@@ -281,17 +294,7 @@ class Gateway:
             failure = error if isinstance(error, PolyvoxError) else None
         finally:
             await rest.aclose()
-            await self._end(attempt, attempt.record("cancelled", failure), dialogue)
-
-
-def _nobody(plan: Plan) -> PolyvoxError:
-    """Why the router found no model: the first reason among all that says what the caller can change."""
-    reasons = {drop.reason for drop in plan.dropped}
-    if reasons & {"input_too_long", "output_too_long"}:
-        return ContextLengthExceeded(
-            f"no available model takes some {plan.estimated_input_tokens} input tokens and this `max_tokens`",
-            param="messages",
-        )
-    if "missing_capability" in reasons:
-        return InvalidRequest(f"no available model has all of: {', '.join(plan.needs)}", param="model")
-    return Overloaded("no model is available now")
+            record = attempt.record("cancelled", failure)
+            if failure is None:
+                self.router.abandoned(record)
+            await self._end(attempt, record, dialogue)

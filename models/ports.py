@@ -19,6 +19,7 @@ from models.conversing import (
 from models.ledger import Ask, UsageRecord
 from models.providers.call import ProviderCall
 from models.routing import Plan
+from models.routing.router import Setting
 
 
 class Chunks(Protocol):
@@ -47,7 +48,7 @@ class Providers(Protocol):
 
 
 class Router(Protocol):
-    async def plan(self, request: ChatRequest, mode: Mode) -> Plan: ...
+    async def plan(self, request: ChatRequest, mode: Mode, setting: Setting | None = None) -> Plan: ...
 
 
 class ContextEngine(Protocol):

@@ -101,9 +101,9 @@ class ResponseCache:
         return reply
 
     def _key(self, request: ChatRequest, caller: Caller) -> str:
-        """Who asks, every parameter, and which models and prices there are."""
-        who = caller.principal
-        asked = (who.tenant_id, who.user_id, self._catalog().snapshot, replace(request, stream=False))
+        """Who asks, every parameter, what is asked of the router, and which models and prices there are."""
+        who, snapshot = caller.principal, self._catalog().snapshot
+        asked = (who.tenant_id, who.user_id, snapshot, caller.routing, replace(request, stream=False))
         return f"model:response:{hmac.digest(self._naming, _pack(asked), 'sha256').hex()}"
 
     def _again(self, known: Cached, request: ChatRequest, caller: Caller) -> Reply:

@@ -4,6 +4,7 @@ import time
 
 from deployments.api.errors import openai_fields
 from deployments.api.exchange import EVENT_STREAM, JSON, Exchange
+from deployments.api.routing_policy import routing_of
 from deployments.api.streaming import stream
 from models.caller import Caller
 from models.context import ContextReport
@@ -14,6 +15,7 @@ from models.errors import InvalidRequest
 from models.gateway import Gateway, Reply
 from models.identity import Principal
 from models.money import usd_text
+from models.routing import Plan
 
 ENDPOINT = "/v1/chat/completions"
 
@@ -32,6 +34,7 @@ async def chat_completions(
         conversation_id=conversation_of(exchange, ask.conversation_id),
         digest=digest,
         reads_cache=reads_cache(exchange),
+        routing=routing_of(exchange),
     )
     reply = await gateway.chat(ask.request, caller)
     if ask.request.stream:
@@ -96,6 +99,14 @@ def served_by(reply: Reply) -> tuple[tuple[bytes, bytes], ...]:
         (b"x-polyvox-attempts", str(reply.attempts).encode()),
         *(((_CACHE, b"hit"),) if reply.from_cache else ()),
         *(() if reply.context is None else _what_is_left(reply.context)),
+        *(() if reply.plan is None else _how_it_was_decided(reply.plan)),
+    )
+
+
+def _how_it_was_decided(plan: Plan) -> tuple[tuple[bytes, bytes], ...]:
+    return (
+        (b"x-polyvox-decision-id", plan.decision_id.encode()),
+        (b"x-polyvox-confidence", f"{plan.confidence:.2f}".encode()),
     )
 
 

@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 
 from deployments.api.chat import served_by, stream_chat
 from deployments.api.exchange import JSON, Exchange
+from deployments.api.routing_policy import routing_of
 from models.caller import Caller
 from models.chat import ChatRequest, ChatResponse, Message, Refusal, Text, ToolCall
 from models.context import ContextReport
@@ -79,6 +80,7 @@ async def send_with_model(
         preserve_context=asked.preserve_context,
         may_create_conversation=False,
         may_take_over=asked.force,
+        routing=routing_of(exchange),
     )
     request = ChatRequest(
         model=asked.model_id or "",

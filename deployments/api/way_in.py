@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from deployments.api.chat import conversation_of, reads_cache, served_by
 from deployments.api.exchange import JSON, Exchange, Headers
+from deployments.api.routing_policy import routing_of
 from models.caller import Caller
 from models.catalog import Auto, Catalog
 from models.chat import ChatRequest
@@ -49,6 +50,7 @@ def caller_of(
         conversation_id=conversation_of(exchange, in_body),
         digest=digest,
         reads_cache=reads_cache(exchange),
+        routing=routing_of(exchange),
     )
 
 

@@ -1,8 +1,5 @@
 """What was decided for each request, kept so that it can be explained and learned from."""
 
-import asyncio
-import logging
-from collections import deque
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -11,16 +8,10 @@ import msgspec
 from msgspec import Struct
 from psycopg import AsyncConnection
 
-from models.errors import Overloaded
 from models.routing.plan import Plan
 from models.store import Database, load_queries
 
-log = logging.getLogger(__name__)
-
 KEPT_FOR = timedelta(days=90)
-MAX_PENDING = 5_000
-"""Decisions that wait to be written; more are not kept: the database does not keep up."""
-BATCH = 500
 
 
 class Decision(Struct, frozen=True, kw_only=True):
@@ -82,37 +73,6 @@ class InMemoryDecisions:
     async def find(self, tenant_id: str, request_id: str, *, user_id: str | None) -> Plan | None:
         found = self.kept.get((tenant_id, request_id))
         return found.plan if found is not None and user_id in (None, found.user_id) else None
-
-
-class DecisionWriter:
-    """Takes decisions on the hot path and writes them aside; a job."""
-
-    def __init__(self, decisions: Decisions) -> None:
-        self._decisions = decisions
-        self._pending: deque[Decision] = deque()
-        self._one_at_a_time = asyncio.Lock()
-        self.lost = 0
-        """That were not kept."""
-
-    def note(self, decision: Decision) -> None:
-        """Waits for nothing and raises nothing."""
-        if len(self._pending) < MAX_PENDING:
-            self._pending.append(decision)
-        else:
-            self.lost += 1
-
-    async def run_once(self) -> None:
-        """Writes what waits. What cannot be written waits on."""
-        async with self._one_at_a_time:
-            while self._pending:
-                batch = [self._pending[at] for at in range(min(BATCH, len(self._pending)))]
-                try:
-                    await self._decisions.write(batch)
-                except Overloaded as error:
-                    log.warning("%s decisions wait to be written: %s", len(self._pending), error)
-                    return
-                for _ in batch:
-                    self._pending.popleft()
 
 
 def _row(decision: Decision) -> dict[str, Any]:

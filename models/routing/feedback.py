@@ -14,7 +14,7 @@ from psycopg import AsyncConnection
 from models.errors import Overloaded
 from models.routing.learner import WEIGHTS, Learned, Outcome, absorb
 from models.routing.preferences import HALF_LIFE_S, SHRINKAGE, Taste
-from models.routing.signals import Signal
+from models.routing.signals import REWARDS, Signal
 from models.routing.task import TASKS, Task
 from models.store import Database, load_queries
 
@@ -45,6 +45,15 @@ class Said(Struct, frozen=True, kw_only=True):
     value: float | None = None
     comment: str | None = None
     compared_model_id: str | None = None
+
+
+class Implied(Struct, frozen=True, kw_only=True):
+    """What a user did after an answer to one of their requests."""
+
+    tenant_id: str
+    user_id: str
+    request_id: str
+    signal: Signal
 
 
 class FeedbackStore(Protocol):
@@ -97,6 +106,16 @@ class PostgresFeedback:
             return bool(row and row[0])
 
         return await self._database.run(insert)
+
+    async def note(self, implied: Sequence[Implied]) -> None:
+        """Of requests that the router was asked for; of the others there is nothing to be learned."""
+        rows = [{**msgspec.structs.asdict(one), "reward": REWARDS[one.signal]} for one in implied]
+        values = {"signals": msgspec.json.encode(rows).decode()}
+
+        async def insert(connection: AsyncConnection) -> None:
+            await connection.execute(self._queries["note_implied"], values)
+
+        await self._database.run(insert)
 
 
 class InMemoryFeedback:

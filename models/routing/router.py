@@ -10,14 +10,14 @@ from uuid import uuid4
 from msgspec import Struct
 from msgspec.structs import replace
 
-from models.catalog import Catalog, Mode
-from models.chat import ChatRequest
+from models.catalog import Catalog, Mode, Model
+from models.chat import ChatRequest, Message, Text
 from models.errors import PolyvoxError
-from models.routing.constraints import Constraints, HostFacts, bundled_hosts
+from models.routing.constraints import UNKNOWN_HOST, Constraints, HostFacts, bundled_hosts
 from models.routing.expectation import Beliefs, Lengths, Performance
 from models.routing.explore import MAX_SHARE, explore
 from models.routing.learner import Learned
-from models.routing.plan import Plan
+from models.routing.plan import Candidate, Dropped, Plan
 from models.routing.policy import Circumstances, Incumbent, Question, decide
 from models.routing.preferences import Taste, preferences
 from models.routing.quality import QualityPriors
@@ -28,9 +28,27 @@ from models.routing.weights import WEIGHTS, Weights
 
 log = logging.getLogger(__name__)
 
-Classify = Callable[[ChatRequest], Awaitable[TaskPrediction]]
+Classify = Callable[[Sequence[Message], str], Awaitable[TaskPrediction]]
+"""Takes a conversation, as far as it says what is asked for now, and `Setting.key`."""
 Correct = Callable[[ChatRequest], Mapping[str, float]]
 """What outcomes of prompts like this one add to models' qualities."""
+
+
+class Setting(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a request comes with, besides itself: who asks, in which conversation, and what they insist on."""
+
+    key: str = ""
+    """Of a conversation, or else of the request: what is tried on one is tried on it throughout."""
+    user_id: str = ""
+    history_tokens: int = 0
+    asked_before: str = ""
+    """The beginning of the conversation's last question."""
+    incumbent: Incumbent | None = None
+    constraints: Constraints = Constraints()
+    weights: Weights | None = None
+    """In place of the mode's."""
+    exploration: float = MAX_SHARE
+    """0 for keys that are not to be experimented with."""
 
 
 class RuleRouter:
@@ -44,8 +62,9 @@ class RuleRouter:
         self._catalog = catalog
         self._available = available
 
-    async def plan(self, request: ChatRequest, mode: Mode) -> Plan:
-        return plan(
+    async def plan(self, request: ChatRequest, mode: Mode, setting: Setting | None = None) -> Plan:
+        setting = setting or Setting()
+        ruled = plan(
             request,
             mode=mode,
             catalog=self._catalog,
@@ -53,22 +72,43 @@ class RuleRouter:
             estimated_input_tokens=estimate_input_tokens(request),
             when=datetime.now(UTC),
         )
+        incumbent = setting.incumbent
+        if incumbent is not None and incumbent.locked and incumbent.model_id in self._available:
+            ruled = _alone(ruled, self._catalog.models[incumbent.model_id])
+        return self._within(ruled, setting.constraints)
+
+    def _within(self, ruled: Plan, constraints: Constraints) -> Plan:
+        """Without the models that the constraints rule out."""
+        kept: list[Candidate] = []
+        dropped = list(ruled.dropped)
+        for one in ruled.candidates:
+            reason = constraints.forbid(
+                self._catalog.models[one.model_id], bundled_hosts().get(one.provider, UNKNOWN_HOST)
+            )
+            most = constraints.max_cost_pico
+            if reason is None and most is not None and one.cost_pico > most:
+                reason = "too_expensive"
+            if reason is None:
+                kept.append(one)
+            else:
+                dropped.append(Dropped(model_id=one.model_id, reason=reason))
+        return replace(ruled, candidates=tuple(kept), dropped=tuple(dropped))
 
 
-class Setting(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a request comes with, besides itself: who asks, in which conversation, and what they insist on."""
+def _alone(ruled: Plan, model: Model) -> Plan:
+    """Its tool calls are under way: nobody else can go on."""
+    only = Candidate(
+        model_id=model.id, provider=model.host, tier=model.tier, reason="its tool calls are under way"
+    )
+    others = [
+        Dropped(model_id=one.model_id, reason="tools_under_way")
+        for one in ruled.candidates
+        if one.model_id != model.id
+    ]
+    return replace(ruled, candidates=(only,), dropped=(*ruled.dropped, *others), seat="locked")
 
-    user_id: str = ""
-    history_tokens: int = 0
-    incumbent: Incumbent | None = None
-    constraints: Constraints = Constraints()
-    weights: Weights | None = None
-    """In place of the mode's."""
-    exploration: float = MAX_SHARE
-    """0 for keys that are not to be experimented with."""
 
-
-async def _nobody_knows(_: ChatRequest) -> TaskPrediction:
+async def _nobody_knows(_: Sequence[Message], __: str) -> TaskPrediction:
     return unknown_task()
 
 
@@ -117,12 +157,14 @@ class LearnedRouter:
         return self._beliefs
 
     async def plan(self, request: ChatRequest, mode: Mode, setting: Setting | None = None) -> Plan:
+        setting = setting or Setting()
+        before = (Message("user", (Text(setting.asked_before),)),) if setting.asked_before else ()
         try:
-            task = await self._classify(request)
+            task = await self._classify((*before, *request.messages), setting.key)
         except PolyvoxError as error:
             log.warning("a request was not classified: %s", error)
             task = unknown_task()
-        return self.decide(request, mode, setting or Setting(), task)
+        return self.decide(request, mode, setting, task)
 
     def decide(self, request: ChatRequest, mode: Mode, setting: Setting, task: TaskPrediction) -> Plan:
         """What `plan` does once the task is known: a fraction of a millisecond, without I/O."""

@@ -119,4 +119,6 @@ def _weight(price: Price, *, input_tokens: int, max_tokens: int | None) -> int:
 def _candidate(model: Model, fit: _Fit) -> Candidate:
     where = "" if fit.tier_rank == 0 else ", a neighbouring tier"
     reason = f"by price among {model.tier} models that fit{where}"
-    return Candidate(model_id=model.id, provider=model.host, tier=model.tier, reason=reason)
+    return Candidate(
+        model_id=model.id, provider=model.host, tier=model.tier, reason=reason, cost_pico=fit.weight
+    )

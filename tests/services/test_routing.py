@@ -7,13 +7,16 @@ import pytest
 from psycopg import AsyncConnection
 
 from models.routing import Candidate, Plan
+from models.routing.aside import Aside
 from models.routing.constraints import Constraints
-from models.routing.decisions import Decision, DecisionWriter, PostgresDecisions
+from models.routing.decisions import Decision, PostgresDecisions
 from models.routing.expectation import Performance
-from models.routing.feedback import Answered, Learning, PostgresFeedback, Said, Tastes
+from models.routing.feedback import Answered, Implied, Learning, PostgresFeedback, Said, Tastes
+from models.routing.learner import WEIGHTS
 from models.routing.performance import LivePerformance, Sample
 from models.routing.performance_store import PostgresPerformance
 from models.routing.policies import PostgresPolicies, RoutingPolicy
+from models.routing.signals import REWARDS
 from models.routing.weights import Weights
 from models.store import Database
 from tests.services.money import Spender, spender
@@ -75,7 +78,7 @@ def _said(ann: Spender, request_id: str = "req", reward: float = 0.0, **changes:
 
 async def test_a_decision_is_told_to_whom_it_belongs(ann: Spender, database: Database) -> None:
     decisions = PostgresDecisions(database)
-    writer = DecisionWriter(decisions)
+    writer = Aside(decisions.write)
     writer.note(_decision(ann))
     writer.note(_decision(ann))
     await writer.run_once()
@@ -196,3 +199,24 @@ async def test_a_key_narrows_what_its_tenant_asks_for(ann: Spender, database: Da
     assert (found.constraints.no_training, found.exploration) == (True, 0.0)
     assert found.weights == Weights(cost=2.0)
     assert await policies.of(tenant, "third") == whole
+
+
+async def test_what_users_do_after_an_answer_is_learned_where_the_router_chose_it(
+    ann: Spender, database: Database
+) -> None:
+    feedback, user = PostgresFeedback(database), _user(ann)
+    await PostgresDecisions(database).write([_decision(ann, "chosen")])
+    for request_id in ("chosen", "named"):
+        await ann.reserve(request_id, 5)
+        await ann.tell(request_id, 5)
+    noted = [
+        Implied(tenant_id=ann.owners.tenant_id, user_id=user, request_id=request_id, signal="asked_again")
+        for request_id in ("chosen", "named", "chosen", "unknown")
+    ]
+    await feedback.note(noted)
+    await feedback.note(noted)
+    learning = Learning(database)
+    await learning.run_once()
+    evidence = learning.learned.evidence("m", "code")
+    assert evidence.weight == pytest.approx(WEIGHTS["implicit"])
+    assert evidence.reward == pytest.approx(WEIGHTS["implicit"] * REWARDS["asked_again"])

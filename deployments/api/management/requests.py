@@ -7,12 +7,14 @@ from fastapi import APIRouter, Path, Query
 from pydantic import Field
 
 from deployments.api.management.access import Caller, administers
+from deployments.api.management.decision_views import DecisionOut, shown
 from deployments.api.management.fields import In, Limit, Out, Page, page
 from models.errors import NotFound
 from models.identity import Principal
 from models.ledger.requests import Movement, OpenHold, RequestLog, Trail
 from models.ledger.usage import Status, UsageRecord
 from models.money import usd_text
+from models.routing.decisions import Decisions
 
 _ID = r"[A-Za-z0-9._-]{1,128}"
 RequestId = Annotated[str, Path(pattern=f"^{_ID}$")]
@@ -91,10 +93,12 @@ class RequestOut(Out):
 class RequestTrail(RequestOut):
     in_flight: list[HeldOut]
     transfers: list[TransferOut]
+    decision: DecisionOut | None
+    """Of requests that left the choice to the router."""
 
 
-def router(log: RequestLog) -> APIRouter:
-    requests = _Requests(log)
+def router(log: RequestLog, decisions: Decisions) -> APIRouter:
+    requests = _Requests(log, decisions)
     routes = APIRouter(prefix="/v1", tags=["requests"])
     routes.add_api_route("/requests", requests.page, methods=["GET"])
     routes.add_api_route("/requests/{request_id}", requests.get, methods=["GET"])
@@ -102,8 +106,9 @@ def router(log: RequestLog) -> APIRouter:
 
 
 class _Requests:
-    def __init__(self, log: RequestLog) -> None:
+    def __init__(self, log: RequestLog, decisions: Decisions) -> None:
         self._log = log
+        self._decisions = decisions
 
     async def page(self, caller: Caller, wanted: Annotated[RequestsWanted, Query()]) -> Page[RequestOut]:
         """Requests that have ended, newest first: your own; an administrator's tenant's."""
@@ -113,14 +118,16 @@ class _Requests:
         return page(found, wanted.limit, _request)
 
     async def get(self, caller: Caller, request_id: RequestId) -> RequestTrail:
-        """Every attempt, and every movement of money."""
+        """Every attempt, every movement of money, and why the router chose as it did."""
         found = await self._log.find(caller.tenant_id, request_id, user_id=_whose(caller))
         if found is None:
             raise NotFound(f"there is no request {request_id}")
+        plan = await self._decisions.find(caller.tenant_id, request_id, user_id=_whose(caller))
         return RequestTrail(
             **_request(found).model_dump(),
             in_flight=[_held(hold) for hold in found.holds],
             transfers=[_transfer(movement) for movement in found.movements],
+            decision=None if plan is None else shown(plan),
         )
 
 

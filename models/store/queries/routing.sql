@@ -166,3 +166,28 @@ FROM routing_decisions AS d
 JOIN model_usage AS u ON u.request_id = d.request_id AND u.tenant_id = d.tenant_id
 WHERE d.created_at > now() - interval '28 days' AND d.task IS NOT NULL AND u.status = 'completed'
 GROUP BY d.task, u.model_id;
+
+-- name: note_implied
+-- What users did after answers that the router had chosen; of others nobody knows what they were for.
+INSERT INTO feedback
+(tenant_id, user_id, request_id, signal, kind, model_id, task, reward, expected, created_at)
+SELECT
+    d.tenant_id, d.user_id, d.request_id, s.signal, 'implicit', u.model_id, d.task, s.reward, c.quality, now()
+FROM jsonb_to_recordset(%(signals)s::jsonb) AS s (
+    tenant_id uuid, user_id uuid, request_id text, signal text, reward real
+)
+JOIN routing_decisions AS d ON d.tenant_id = s.tenant_id AND d.request_id = s.request_id AND d.user_id = s.user_id
+CROSS JOIN LATERAL (
+    SELECT m.model_id FROM model_usage AS m
+    WHERE m.request_id = d.request_id AND m.tenant_id = d.tenant_id
+    ORDER BY m.attempt DESC
+    LIMIT 1
+) AS u
+LEFT JOIN LATERAL (
+    SELECT (o.value ->> 'quality')::real AS quality
+    FROM jsonb_array_elements(d.plan -> 'candidates') AS o
+    WHERE o.value ->> 'model_id' = u.model_id
+    LIMIT 1
+) AS c ON TRUE
+WHERE d.task IS NOT NULL
+ON CONFLICT DO NOTHING;

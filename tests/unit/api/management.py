@@ -12,6 +12,7 @@ from models.identity import Authenticator, InMemoryKeyStore, KeyRing, Principal
 from models.ledger.budget_memory import InMemoryBudgetStore
 from models.ledger.budgets import BudgetManager
 from models.ledger.requests import InMemoryRequestLog
+from models.routing.decisions import InMemoryDecisions
 from tests.asgi import App, Client
 
 PEPPER = bytes(range(32))
@@ -40,13 +41,14 @@ class Management:
         self.budgets = InMemoryBudgetStore(clock=lambda: self.now)
         self.manager = BudgetManager(self.budgets)
         self.log = InMemoryRequestLog()
+        self.decisions = InMemoryDecisions()
         self.forgotten: list[str] = []
         self.app = create_management(
             [
                 keys.router(self.ring, self.keys, self.manager, forget=self.forgotten.append),
                 budgets.router(self.manager, self.keys, self.ring),
                 me.router(self.manager),
-                requests.router(self.log),
+                requests.router(self.log, self.decisions),
             ]
         )
 

@@ -39,6 +39,7 @@ from models.errors import (
 )
 from models.gateway import Gateway, Timeouts
 from models.identity import Principal
+from models.model_router import ModelRouter
 from models.open_calls import OpenCalls
 from models.providers.call import ProviderCall
 from models.routing.router import RuleRouter
@@ -69,7 +70,7 @@ class Stage:
             catalog=CATALOG,
             available=EVERY,
             providers=self.providers,
-            router=RuleRouter(CATALOG, EVERY),
+            router=ModelRouter(RuleRouter(CATALOG, EVERY)),
             context=in_memory_context(),
             calls=self.calls,
             timeouts=Timeouts(),

@@ -23,6 +23,7 @@ from models.conversations import InMemoryConversations, Owner, new_conversation
 from models.doubles import InMemoryLedger, Script, ScriptedProviders, in_memory_context, play
 from models.gateway import Gateway, Timeouts
 from models.identity import Principal
+from models.model_router import ModelRouter
 from models.open_calls import OpenCalls
 from models.providers.call import ProviderCall
 from models.routing.router import RuleRouter
@@ -72,7 +73,7 @@ class Stage:
             catalog=CATALOG,
             available=available,
             providers=self.providers,
-            router=RuleRouter(CATALOG, available),
+            router=ModelRouter(RuleRouter(CATALOG, available)),
             context=in_memory_context(CATALOG, store=self.store),
             calls=OpenCalls(InMemoryLedger()),
             timeouts=Timeouts(),

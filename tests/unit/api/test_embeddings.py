@@ -24,6 +24,7 @@ from models.errors import (
 from models.gateway import Gateway, Timeouts
 from models.identity import Principal
 from models.ledger.memory import Budget
+from models.model_router import ModelRouter
 from models.open_calls import OpenCalls
 from models.routing.router import RuleRouter
 from tests.asgi import Client
@@ -56,7 +57,7 @@ class Stage:
             catalog=CATALOG,
             available=EVERY,
             providers=ScriptedProviders(play()),
-            router=RuleRouter(CATALOG, EVERY),
+            router=ModelRouter(RuleRouter(CATALOG, EVERY)),
             context=in_memory_context(),
             calls=self.calls,
             timeouts=Timeouts(),

@@ -19,6 +19,7 @@ from models.errors import PolyvoxError, ReplicaLost
 from models.gateway import Gateway, Timeouts
 from models.identity import Principal
 from models.ledger.memory import Budget
+from models.model_router import ModelRouter
 from models.open_calls import OpenCalls
 from models.providers.call import ProviderCall
 from models.routing.router import RuleRouter
@@ -119,7 +120,7 @@ class Stage:
             catalog=CATALOG,
             available=EVERY,
             providers=self.chat,
-            router=RuleRouter(CATALOG, EVERY),
+            router=ModelRouter(RuleRouter(CATALOG, EVERY)),
             context=in_memory_context(CATALOG, store=self.conversations),
             calls=self.calls,
             timeouts=Timeouts(),

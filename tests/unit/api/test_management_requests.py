@@ -120,6 +120,7 @@ async def test_a_request_is_told_attempt_by_attempt_and_transfer_by_transfer(man
         "saved_usd": "0.000000000007",
         "estimated": True,
         "in_flight": [],
+        "decision": None,
     }
     assert second == {
         "attempt": 1,

@@ -23,6 +23,7 @@ from models.errors import PolyvoxError, Unauthenticated
 from models.events import InMemoryEventLog
 from models.gateway import Gateway, Timeouts
 from models.identity import Principal
+from models.model_router import ModelRouter
 from models.open_calls import OpenCalls
 from models.providers.call import ProviderCall
 from models.routing.router import RuleRouter
@@ -58,7 +59,7 @@ class Stage:
             catalog=CATALOG,
             available=EVERY,
             providers=self.providers,
-            router=RuleRouter(CATALOG, EVERY),
+            router=ModelRouter(RuleRouter(CATALOG, EVERY)),
             context=context,
             calls=OpenCalls(self.ledger),
             timeouts=Timeouts(),

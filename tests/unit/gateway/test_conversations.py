@@ -40,6 +40,7 @@ from models.errors import (
 from models.gateway import Gateway, Reply, Timeouts
 from models.identity import Principal
 from models.ledger.memory import Budget
+from models.model_router import ModelRouter
 from models.open_calls import OpenCalls
 from models.providers.call import ProviderCall
 from models.routing.router import RuleRouter
@@ -105,7 +106,7 @@ class Stage:
             catalog=CATALOG,
             available=available,
             providers=self.providers,
-            router=RuleRouter(CATALOG, available),
+            router=ModelRouter(RuleRouter(CATALOG, available)),
             context=self.context,
             calls=self.calls,
             timeouts=Timeouts(),
@@ -235,7 +236,8 @@ async def test_the_model_whose_tools_are_under_way_goes_on_where_the_choice_is_t
     stage = Stage(play([ToolCallStarted(0, "c1", "f", "{}")], [Finished("tool_calls", USAGE)]))
     await stage.read(user("Look it up."), model=CLAUDE)
     reply = await stage.read(answer("c1"), model="auto")
-    assert (reply.model.id, reply.plan) == (CLAUDE, None)
+    assert reply.plan is not None
+    assert (reply.model.id, reply.plan.seat) == (CLAUDE, "locked")
     with pytest.raises(Conflict):
         await stage.switch(GPT)
     await stage.switch(GPT, force=True)

@@ -45,6 +45,7 @@ from models.gateway import Gateway, Reply, Timeouts
 from models.identity import Principal
 from models.ledger import Ask, UsageRecord
 from models.ledger.memory import Budget
+from models.model_router import ModelRouter
 from models.open_calls import OpenCalls
 from models.providers.call import ProviderCall
 from models.routing.router import RuleRouter
@@ -94,7 +95,7 @@ class Stage:
             catalog=CATALOG,
             available=available,
             providers=self.providers,
-            router=RuleRouter(CATALOG, available),
+            router=ModelRouter(RuleRouter(CATALOG, available)),
             context=in_memory_context(),
             calls=self.calls,
             timeouts=Timeouts(),

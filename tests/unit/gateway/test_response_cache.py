@@ -32,6 +32,7 @@ from models.doubles import InMemoryLedger, Script, ScriptedProviders, in_memory_
 from models.gateway import Gateway, Timeouts
 from models.identity import Principal
 from models.ledger.memory import Budget
+from models.model_router import ModelRouter
 from models.open_calls import OpenCalls
 from models.providers.assembly import Assembly
 from models.providers.call import ProviderCall
@@ -66,7 +67,7 @@ class Stage:
             catalog=CATALOG,
             available=EVERY,
             providers=self.providers,
-            router=RuleRouter(CATALOG, EVERY),
+            router=ModelRouter(RuleRouter(CATALOG, EVERY)),
             context=in_memory_context(),
             calls=self.calls,
             timeouts=Timeouts(),

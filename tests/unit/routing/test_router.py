@@ -1,6 +1,7 @@
 """The router that learns, over doubles of what it is told by others."""
 
 import random
+from collections.abc import Sequence
 
 from models.catalog import load_catalog
 from models.chat import ChatRequest, Message, Text
@@ -20,11 +21,11 @@ STILL = Setting(exploration=0.0)
 CODE = TaskPrediction(task="code", confidence=0.97)
 
 
-async def _code(_: ChatRequest) -> TaskPrediction:
+async def _code(_: Sequence[Message], __: str) -> TaskPrediction:
     return CODE
 
 
-async def _away(_: ChatRequest) -> TaskPrediction:
+async def _away(_: Sequence[Message], __: str) -> TaskPrediction:
     raise Overloaded("too many texts wait")
 
 

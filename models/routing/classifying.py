@@ -1,0 +1,71 @@
+"""A classifier for an event loop: one thread does the work, and those who wait are answered together."""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from models.chat import Message
+from models.errors import Overloaded
+from models.routing.classifier import Classifier
+from models.routing.task import TaskPrediction
+from models.routing.turns import classified_text
+
+MAX_WAITING = 1_000
+BATCH = 16
+"""Texts that are classified at once: who comes next waits for no more than that."""
+PATIENCE_S = 0.5
+"""A decision is not worth waiting longer for what it is about."""
+
+_Waiting = tuple[str, "asyncio.Future[TaskPrediction]"]
+
+
+class ClassifierThread:
+    """Belongs to one event loop."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        self._classifier = classifier
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="classifier")
+        self._waiting: deque[_Waiting] = deque()
+        self._work: asyncio.Task[None] | None = None
+
+    async def classify(self, messages: Sequence[Message], key: str = "") -> TaskPrediction:
+        """What the last user turn asks for. Raises Overloaded where that would take too long."""
+        del key
+        if len(self._waiting) >= MAX_WAITING:
+            raise Overloaded("too many texts wait to be classified")
+        answer: asyncio.Future[TaskPrediction] = asyncio.get_running_loop().create_future()
+        self._waiting.append((classified_text(messages), answer))
+        if self._work is None or self._work.done():
+            self._work = asyncio.create_task(self._answer_all(), name="classifier")
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                return await answer
+        except TimeoutError:
+            raise Overloaded("the classifier takes too long") from None
+
+    def close(self) -> None:
+        """What the thread is at, it ends."""
+        for _, answer in self._waiting:
+            answer.cancel()
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _answer_all(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._waiting:
+            batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+            batch = [one for one in batch if not one[1].done()]
+            try:
+                tasks = await loop.run_in_executor(self._thread, self._classify, [text for text, _ in batch])
+            except Exception as error:  # noqa: BLE001  # whatever a classifier may raise, those who wait are to hear of it
+                failure = Overloaded(f"the classifier failed: {type(error).__name__}")
+                for _, answer in batch:
+                    if not answer.done():
+                        answer.set_exception(failure)
+                continue
+            for (_, answer), task in zip(batch, tasks, strict=True):
+                if not answer.done():
+                    answer.set_result(task)
+
+    def _classify(self, texts: Sequence[str]) -> Sequence[TaskPrediction]:
+        return self._classifier.classify(texts) if texts else []
