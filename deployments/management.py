@@ -105,7 +105,10 @@ def management(
             usage.router(optimizer, store),
             estimate.router(estimator),
             conversations.router(
-                PostgresConversations(database, changed=changed), formats=_FORMATS, embed_query=embed_query
+                PostgresConversations(database, changed=changed),
+                formats=_FORMATS,
+                embed_query=embed_query,
+                left_behind=gateway.router.regenerated,
             ),
             discounts.router(PostgresDiscounts(database)),
             alerts.router(args.alerts.channels(database, pepper=pepper), events),

@@ -24,6 +24,7 @@ from models.errors import (
     ProviderRateLimited,
     ProviderRefused,
 )
+from models.identity import Principal
 from models.ledger import UsageRecord
 from models.ports import Router
 from models.routing import Plan
@@ -146,6 +147,12 @@ class ModelRouter:
         """The client left while it was answered."""
         if record.first_token_ms is not None and record.user_id is not None:
             self._note(record.tenant_id, record.user_id, record.request_id, "abandoned")
+
+    def regenerated(self, who: Principal, message_id: str) -> None:
+        """The answer that has become this message is left behind for another."""
+        self._taken(
+            Implied(tenant_id=who.tenant_id, user_id=who.user_id, message_id=message_id, signal="regenerated")
+        )
 
     def _note(self, tenant_id: str, user_id: str, request_id: str, signal: Signal) -> None:
         self._taken(Implied(tenant_id=tenant_id, user_id=user_id, request_id=request_id, signal=signal))

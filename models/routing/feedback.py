@@ -48,11 +48,12 @@ class Said(Struct, frozen=True, kw_only=True):
 
 
 class Implied(Struct, frozen=True, kw_only=True):
-    """What a user did after an answer to one of their requests."""
+    """What a user did after an answer, which is named by its request, or by the message that it has become."""
 
     tenant_id: str
     user_id: str
-    request_id: str
+    request_id: str = ""
+    message_id: str | None = None
     signal: Signal
 
 

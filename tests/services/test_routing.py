@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 import pytest
 from psycopg import AsyncConnection
 
+from models.chat import Message, Text
+from models.conversations import NewMessage, Owner, PostgresConversations, Producer, new_conversation
 from models.routing import Candidate, Plan
 from models.routing.aside import Aside
 from models.routing.constraints import Constraints
@@ -209,14 +211,21 @@ async def test_what_users_do_after_an_answer_is_learned_where_the_router_chose_i
     for request_id in ("chosen", "named"):
         await ann.reserve(request_id, 5)
         await ann.tell(request_id, 5)
+    conversations, owner = PostgresConversations(database), Owner(ann.owners.tenant_id, user)
+    held = await conversations.create(owner, new_conversation())
+    answer = NewMessage(Message("assistant", (Text("Hi."),)), Producer(model="m", request_id="chosen"))
+    written = await conversations.append(owner, held.id, [answer])
     noted = [
         Implied(tenant_id=ann.owners.tenant_id, user_id=user, request_id=request_id, signal="asked_again")
         for request_id in ("chosen", "named", "chosen", "unknown")
     ]
-    await feedback.note(noted)
+    [message_id] = written.message_ids
+    left = Implied(tenant_id=ann.owners.tenant_id, user_id=user, message_id=message_id, signal="regenerated")
+    await feedback.note([*noted, left])
     await feedback.note(noted)
     learning = Learning(database)
     await learning.run_once()
     evidence = learning.learned.evidence("m", "code")
-    assert evidence.weight == pytest.approx(WEIGHTS["implicit"])
-    assert evidence.reward == pytest.approx(WEIGHTS["implicit"] * REWARDS["asked_again"])
+    assert evidence.weight == pytest.approx(2 * WEIGHTS["implicit"], rel=0.01)
+    taken = REWARDS["asked_again"] + REWARDS["regenerated"]
+    assert evidence.reward == pytest.approx(WEIGHTS["implicit"] * taken, rel=0.01)

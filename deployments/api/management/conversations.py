@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -63,16 +63,30 @@ from models.conversations import (
 from models.conversations.store import PAGE_BYTES
 from models.conversations.transfer import Format
 from models.errors import InvalidRequest
+from models.identity import Principal
 
 _UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "It is at the version that you have."}}
 
 
+LeftBehind = Callable[[Principal, str], None]
+"""Takes who did it and the message's id; may neither wait nor raise."""
+
+
+def _not_told(caller: Principal, message_id: str) -> None:
+    del caller, message_id
+
+
 def router(
-    store: ConversationStore, *, formats: Mapping[str, Format], embed_query: EmbedQuery | None = None
+    store: ConversationStore,
+    *,
+    formats: Mapping[str, Format],
+    embed_query: EmbedQuery | None = None,
+    left_behind: LeftBehind = _not_told,
 ) -> APIRouter:
     """`formats` are what conversations can be exported to and imported from beside the project's own. Without
-    `embed_query` they are searched by words alone."""
-    conversations = _Conversations(store)
+    `embed_query` they are searched by words alone. `left_behind` hears of messages that others are tried in
+    place of."""
+    conversations = _Conversations(store, left_behind)
     routes = APIRouter(prefix="/v1", tags=["conversations"])
     base, one = "/conversations", "/conversations/{conversation_id}"
     routes.add_api_route(base, conversations.create, methods=["POST"], status_code=201)
@@ -99,8 +113,9 @@ def router(
 
 
 class _Conversations:
-    def __init__(self, store: ConversationStore) -> None:
+    def __init__(self, store: ConversationStore, left_behind: LeftBehind) -> None:
         self._store = store
+        self._left_behind = left_behind
 
     async def create(self, caller: Caller, body: ConversationIn, response: Response) -> ConversationOut:
         """Empty, or with messages in it."""
@@ -229,6 +244,8 @@ class _Conversations:
             expected_version=expected(if_match),
             key=idempotency_key,
         )
+        if fork.instead_of is not None:
+            self._left_behind(caller, fork.instead_of)
         return _written(response, written)
 
     async def policy(self, caller: Caller) -> PolicyOut:

@@ -174,9 +174,14 @@ INSERT INTO feedback
 SELECT
     d.tenant_id, d.user_id, d.request_id, s.signal, 'implicit', u.model_id, d.task, s.reward, c.quality, now()
 FROM jsonb_to_recordset(%(signals)s::jsonb) AS s (
-    tenant_id uuid, user_id uuid, request_id text, signal text, reward real
+    tenant_id uuid, user_id uuid, request_id text, message_id uuid, signal text, reward real
 )
-JOIN routing_decisions AS d ON d.tenant_id = s.tenant_id AND d.request_id = s.request_id AND d.user_id = s.user_id
+LEFT JOIN messages AS a ON a.id = s.message_id
+JOIN routing_decisions AS d
+    ON
+        d.tenant_id = s.tenant_id
+        AND d.user_id = s.user_id
+        AND d.request_id = coalesce(a.producer ->> 'request_id', s.request_id)
 CROSS JOIN LATERAL (
     SELECT m.model_id FROM model_usage AS m
     WHERE m.request_id = d.request_id AND m.tenant_id = d.tenant_id

@@ -45,7 +45,13 @@ class Surface:
     def __init__(self, embed_query: EmbedQuery | None = None) -> None:
         self.store = InMemoryConversations()
         formats = {"lines": Format(read_lines, write_lines)}
-        router = conversations.router(self.store, formats=formats, embed_query=embed_query)
+        self.left_behind: list[tuple[Principal, str]] = []
+        router = conversations.router(
+            self.store,
+            formats=formats,
+            embed_query=embed_query,
+            left_behind=lambda *left: self.left_behind.append(left),
+        )
         self.app = create_management([router])
 
     def of(self, principal: Principal) -> Client:
@@ -262,7 +268,7 @@ async def test_what_is_too_long_is_refused(ann: Client) -> None:
         new_messages([MessageIn.model_validate(HELLO), MessageIn.model_validate(long)])
 
 
-async def test_a_fork_is_an_edit_or_another_try(ann: Client) -> None:
+async def test_a_fork_is_an_edit_or_another_try(surface: Surface, ann: Client) -> None:
     shown = await made(ann, messages=[HELLO, HI])
     path = f"{BASE}/{shown['id']}"
     question, answer = (await ann.request("GET", f"{path}/messages")).json()["data"]
@@ -274,6 +280,7 @@ async def test_a_fork_is_an_edit_or_another_try(ann: Client) -> None:
     await appended(ann, path, {**HI, "content": "hey"})
     edit = {"instead_of": question["id"], "messages": [{**HELLO, "content": "Hello!"}], "select": False}
     assert (await ann.request("POST", f"{path}/fork", edit)).json()["branch"] == 3
+    assert surface.left_behind == [(ANN, answer["id"]), (ANN, question["id"])]
     assert await texts(ann, path) == ["hello", "hey"]
     assert await texts(ann, path, "?branch=1") == ["hello", "hi"]
     assert await texts(ann, path, "?branch=3") == ["Hello!"]

@@ -75,7 +75,7 @@ class Surface:
     async def key_of(self, tenant: str) -> Principal:
         issued = await KeyRing(self.keys, b"pepper").create_key("root", tenant=tenant, roles=("admin",))
         record = issued.record
-        return Principal(record.id, record.user_id, record.tenant_id, record.roles)
+        return Principal(record.id, record.user_id, record.tenant_id, frozenset(record.roles))
 
     def client(self, who: Principal) -> Client:
         return Client(As(self.app, who))

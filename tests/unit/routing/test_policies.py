@@ -84,7 +84,7 @@ async def test_who_leaves_does_not_end_the_look_up_for_others(store: Store) -> N
 
 async def test_only_so_many_are_remembered(store: Store) -> None:
     policies = RememberedPolicies(store, clock=Clock())
-    policies.MAX_KEYS = 2  # type: ignore[misc]
+    policies.MAX_KEYS = 2
     for key in "abc":
         await policies.of("t", key)
     await policies.of("t", "a")
