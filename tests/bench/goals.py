@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal, TypeVar
 
+from tests.bench.questions import REPEATED
 from tests.bench.results import STALL_S, Measured, Streams
 from tests.bench.scale import Scale, Section
 from tests.bench.unary_load import UnaryLoad
 
 CPU_MS = 2.2
 RATE_OVER = {"LiteLLM": 4.0, "Portkey": 0.7}
+AUTO_SHARE = 0.6
 ADDED_P50_S = 0.004
 ADDED_P99_S = 0.012
 ADDED_FIRST_P99_S = 0.080
@@ -43,6 +45,7 @@ def rows(results: Results, scale: Scale, sections: frozenset[Section]) -> list[R
     makers: tuple[tuple[Section, Callable[[Results, Scale], Iterator[Row]]], ...] = (
         ("cpu", _cpu),
         ("unary", _rate),
+        ("auto", _auto),
         ("latency", _latency),
         ("streams", _paced),
         ("held", _held),
@@ -100,6 +103,18 @@ def _rate(results: Results, scale: Scale) -> Iterator[Row]:
     for peer, least in RATE_OVER.items():
         if peer in results:
             yield _times(own, results[peer].unary, goal=f"  times {peer} ≥ {least:g}", least=least)
+
+
+def _auto(results: Results, scale: Scale) -> Iterator[Row]:
+    named, auto = results["Polyvox"].unary, results["Polyvox"].auto
+    goal = f"`auto` at {scale.connections} connections, {REPEATED:.0%} of questions repeated"
+    goal += f": of the rate with a named model ≥ {AUTO_SHARE:.0%}, none failed"
+    if named is None or auto is None:
+        yield _judged(goal, None)
+        return
+    share = auto.rate / named.rate
+    met = share >= AUTO_SHARE and not auto.failed
+    yield _judged(goal, met, f"{share:.0%} ({auto.rate:,.0f}/s), {auto.failed} failed")
 
 
 def _times(own: UnaryLoad | None, theirs: UnaryLoad | None, *, goal: str, least: float) -> Row:

@@ -1,15 +1,18 @@
 """The measurements: each takes a subject and a scale, and loads the subject."""
 
+import tempfile
 import time
 import urllib.error
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from pathlib import Path
 from subprocess import CalledProcessError
 
 from tests.bench import unary_load
 from tests.bench.exchange import Pacing
 from tests.bench.processes import cpu_by_role, rss_of, serves_requests
 from tests.bench.programs import Unusable
+from tests.bench.questions import QUESTIONS, auto_bodies
 from tests.bench.results import STALL_S, CpuPerRequest, Held, Measured, Streams, summarise
 from tests.bench.scale import Scale, Section
 from tests.bench.stream_load import Generator, GeneratorFailed, Plan
@@ -47,8 +50,10 @@ def _take(
 ) -> None:
     settle(subject)
     warm_up(subject, scale)
-    if sections & {"unary", "cpu"}:
+    if sections & {"unary", "cpu", "auto"}:
         measured.unary, measured.cpu = unary_and_cpu(subject, scale)
+    if "auto" in sections and subject.routes:
+        measured.auto = auto(subject, scale)
     if "latency" in sections:
         measured.single = single_connection(subject, scale)
     if "streams" in sections:
@@ -100,6 +105,14 @@ def unary_and_cpu(subject: Subject, scale: Scale) -> tuple[UnaryLoad, CpuPerRequ
         background_busy_share=sum(spent[role] for role in background) / load.seconds,
         background_idle_share=sum(idle.get(role, 0.0) for role in background) / scale.idle_s,
     )
+
+
+def auto(subject: Subject, scale: Scale) -> UnaryLoad:
+    """Right after the same with a model that is named."""
+    with tempfile.TemporaryDirectory() as folder:
+        bodies = Path(folder) / "bodies"
+        bodies.write_bytes(b"\n".join(auto_bodies(QUESTIONS)))
+        return unary_load.run(UnaryPlan(subject.target, scale.connections, scale.unary_s, bodies))
 
 
 def single_connection(subject: Subject, scale: Scale) -> UnaryLoad:

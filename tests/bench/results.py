@@ -67,6 +67,8 @@ class Measured:
     problem: str | None = None
     unary: UnaryLoad | None = None
     cpu: CpuPerRequest | None = None
+    auto: UnaryLoad | None = None
+    """The model left to the router: only Polyvox has one."""
     single: UnaryLoad | None = None
     paced: list[Streams] = field(default_factory=list)
     held: Held | None = None

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Section = Literal["unary", "cpu", "latency", "streams", "held"]
-SECTIONS: tuple[Section, ...] = ("unary", "cpu", "latency", "streams", "held")
+Section = Literal["unary", "cpu", "auto", "latency", "streams", "held"]
+SECTIONS: tuple[Section, ...] = ("unary", "cpu", "auto", "latency", "streams", "held")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,6 +25,8 @@ class Subject:
     target: Target
     census: Callable[[], Census]
     """The subject's own processes, load generator and upstream left out."""
+    routes: bool = False
+    """Whether it chooses a model where none is named."""
 
 
 @contextmanager
@@ -48,7 +50,9 @@ def polyvox_at(url: str, key_file: Path, model: str) -> Subject:
     """A Polyvox that runs already; its home is where its admin key lies."""
     home = Home(key_file.resolve().parent)
     headers = {"Authorization": f"Bearer {key_file.read_text().strip()}"}
-    return Subject(Target("Polyvox", f"{url}/v1", model, headers), lambda: census_of_instance(home))
+    return Subject(
+        Target("Polyvox", f"{url}/v1", model, headers), lambda: census_of_instance(home), routes=True
+    )
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The instrument itself: what it must notice, shown to it on purpose."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from tests.bench.figures import most_at_once, quantile
 from tests.bench.goals import NOTHING, RATE_OVER, rows, status
 from tests.bench.processes import Usage, cpu_by_role, role_of, serves_requests
 from tests.bench.programs import free_port
+from tests.bench.questions import REPEATED, auto_bodies
 from tests.bench.results import CpuPerRequest, Held, Measured, Streams, summarise
 from tests.bench.scale import FULL, SECTIONS
 from tests.bench.stream_client import Ending, StreamClient
@@ -188,6 +190,7 @@ def good() -> dict[str, Measured]:
     own = Measured(
         unary=unary(1000),
         cpu=CpuPerRequest({"gateway": 1.0, "haproxy": 0.2}, {}, 0.1, 0.1),
+        auto=unary(700),
         single=unary(300, p50_s=0.004, p99_s=0.010),
         paced=[streams(256, first_p99_s=0.12)],
         held=Held(streams(7_000), 40.0, 1),
@@ -214,6 +217,8 @@ def test_a_run_that_meets_every_goal() -> None:
     [
         ("Polyvox", {"cpu": CpuPerRequest({"gateway": 2.3}, {}, 0, 0)}, 1),
         ("Polyvox", {"unary": unary(600)}, 2),
+        ("Polyvox", {"auto": unary(590)}, 1),
+        ("Polyvox", {"auto": replace(unary(700), failed=1)}, 1),
         ("Polyvox", {"unary": replace(unary(1000), failed=1)}, 1),
         ("Polyvox", {"single": unary(300, p50_s=0.006, p99_s=0.02)}, 2),
         ("Polyvox", {"paced": [replace(streams(256), stalled=1)]}, 1),
@@ -236,6 +241,11 @@ def test_each_goal_can_be_missed(name: str, change: dict[str, object], goals: in
     for figure, value in change.items():
         setattr(results[name], figure, value)
     assert len(missed(results)) == goals
+
+
+def test_most_questions_to_auto_are_new_and_each_is_a_request() -> None:
+    asked = [json.loads(body)["messages"][0]["content"] for body in auto_bodies(2_000)]
+    assert len(set(asked)) == pytest.approx(2_000 * (1 - REPEATED), rel=0.2)
 
 
 def test_what_was_not_measured_is_missed_even_in_a_quick_run() -> None:

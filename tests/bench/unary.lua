@@ -1,10 +1,18 @@
--- wrk: POST the body in the file $BENCH_BODY with the headers in $BENCH_HEADERS ("name: value" lines); one JSON line at the end.
-local file = assert(io.open(os.getenv("BENCH_BODY"), "rb"))
+-- wrk: POST the bodies in the file $BENCH_BODY, a line each and in turn, with the headers in $BENCH_HEADERS ("name: value" lines); one JSON line at the end.
+local bodies, at = {}, 0
+for line in io.lines(os.getenv("BENCH_BODY")) do
+  bodies[#bodies + 1] = line
+end
 wrk.method = "POST"
-wrk.body = file:read("*a")
-file:close()
+wrk.body = bodies[1]
 for name, value in (os.getenv("BENCH_HEADERS") or ""):gmatch("([^:\n]+): ([^\n]*)") do
   wrk.headers[name] = value
+end
+if #bodies > 1 then
+  request = function()
+    at = at % #bodies + 1
+    return wrk.format(nil, nil, nil, bodies[at])
+  end
 end
 
 done = function(summary, latency)

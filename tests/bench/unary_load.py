@@ -13,7 +13,9 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -34,6 +36,13 @@ class UnaryPlan:
     target: Target
     connections: int
     seconds: float
+    bodies: Path | None = None
+    """A file of bodies that are sent in turn, a line each; without it all requests are the same."""
+
+    def each(self) -> list[bytes]:
+        return (
+            [chat_body(self.target.model)] if self.bodies is None else self.bodies.read_bytes().splitlines()
+        )
 
 
 @dataclass(frozen=True)
@@ -68,7 +77,7 @@ def probe(target: Target) -> None:
 def _with_wrk(plan: UnaryPlan) -> UnaryLoad:
     headers = "\n".join(f"{name}: {value}" for name, value in plan.target.all_headers().items())
     with tempfile.NamedTemporaryFile(suffix=".json") as body:
-        body.write(chat_body(plan.target.model))
+        body.write(b"\n".join(plan.each()))
         body.flush()
         command = ["wrk", "-t1", f"-c{plan.connections}", f"-d{plan.seconds:g}s", f"--timeout={_TIMEOUT_S}s"]
         output = subprocess.run(
@@ -90,10 +99,10 @@ def _with_own_loop(plan: UnaryPlan) -> UnaryLoad:
 class _Caller:
     """One connection: the next request leaves when the last is answered."""
 
-    def __init__(self, address: tuple[str, int], request: bytes) -> None:
+    def __init__(self, address: tuple[str, int], requests: Iterator[bytes]) -> None:
         self._socket = socket.create_connection(address, timeout=_TIMEOUT_S)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._request = request
+        self._requests = requests
         self._parser = httptools.HttpResponseParser(self)
         self._answered = False
         self._sent = 0.0
@@ -103,7 +112,7 @@ class _Caller:
 
     def send(self) -> None:
         self._answered, self._sent = False, monotonic()
-        self._socket.sendall(self._request)
+        self._socket.sendall(next(self._requests))
 
     def close(self) -> None:
         self._socket.close()
@@ -125,8 +134,8 @@ class _Caller:
 
 
 def load(plan: UnaryPlan) -> UnaryLoad:
-    request = http_request(plan.target, chat_body(plan.target.model))
-    callers = [_Caller(plan.target.address, request) for _ in range(plan.connections)]
+    requests = cycle([http_request(plan.target, body) for body in plan.each()])
+    callers = [_Caller(plan.target.address, requests) for _ in range(plan.connections)]
     by_descriptor = {caller.descriptor: caller for caller in callers}
     poller = select.epoll()
     began = monotonic()
