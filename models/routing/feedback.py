@@ -48,7 +48,7 @@ class Said(Struct, frozen=True, kw_only=True):
 
 
 class Implied(Struct, frozen=True, kw_only=True):
-    """What a user did after an answer, which is named by its request, or by the message that it has become."""
+    """What a user did after an answer, which its request names, or the message that it has become."""
 
     tenant_id: str
     user_id: str
