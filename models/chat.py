@@ -100,6 +100,12 @@ class ChatRequest(Struct, frozen=True, omit_defaults=True, kw_only=True):
     stream: bool = False
     provider_options: dict[str, dict[str, Any]] = {}
     """Fields that exist at one provider only, by provider id; sent there and nowhere else."""
+    provider_headers: dict[str, dict[str, str]] = {}
+    """HTTP headers, likewise."""
+    auto_cache: bool = False
+    """The prompt is to be cached where that is likely to pay, if the caller has marked nothing itself."""
+    dialect: str = ""
+    """The provider whose own dialect the answer is written in: what it alone says comes along."""
 
 
 class Usage(Struct, frozen=True, omit_defaults=True):
@@ -155,6 +161,8 @@ class ChatResponse(Struct, frozen=True, omit_defaults=True, kw_only=True):
     usage: Usage
     stop_sequence: str = ""
     service_tier: str = ""
+    opaque: tuple[Opaque, ...] = ()
+    """Of kind `rest`: what else its provider's answer says, to be laid over the answer in its dialect."""
 
 
 class Started(Struct, frozen=True, array_like=True, tag="started"):
@@ -164,6 +172,8 @@ class Started(Struct, frozen=True, array_like=True, tag="started"):
     model: str
     usage: Usage | None = None
     """What the provider already says of the input, if anything."""
+    opaque: tuple[Opaque, ...] = ()
+    """Of kind `event`, as `OpaqueDelta` may hold."""
 
 
 class TextDelta(Struct, frozen=True, array_like=True, tag="text"):
@@ -199,7 +209,11 @@ class ToolCallDelta(Struct, frozen=True, array_like=True, tag="tool_arguments"):
 
 
 class OpaqueDelta(Struct, frozen=True, array_like=True, tag="opaque"):
-    """An artefact of the part that is open (thinking or text); of kind `block`, a part of its own."""
+    """An artefact of the part that is open (thinking or text); of kind `block`, a part of its own.
+
+    Of kind `event`: what else its provider's events say, to be laid over those in its dialect, from here on;
+    of kind `raw_event`, an event that nobody knows.
+    """
 
     opaque: Opaque
 

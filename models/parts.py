@@ -15,6 +15,10 @@ Detail = Literal["auto", "low", "high", "original"]
 
 REST = "rest"
 """Kind of an artefact that holds what a provider's block says beyond the canonical part: a JSON object."""
+EVENT = "event"
+"""Kind of a stream's artefact: what its provider's events say beyond the canonical chunks."""
+RAW_EVENT = "raw_event"
+"""Kind of a stream's artefact: an event of a kind of its provider's own, whole."""
 MADE_ID = "made_id"
 """Kind of an artefact: the provider gave the call no id, and has to be sent none."""
 

@@ -7,11 +7,13 @@ from deployments.api.exchange import EVENT_STREAM, JSON, Exchange
 from deployments.api.routing_policy import routing_of
 from deployments.api.streaming import stream
 from models.caller import Caller
+from models.catalog import Auto, Catalog
+from models.chat import ChatRequest
 from models.context import ContextReport
 from models.conversations import is_id
 from models.dialects import openai_chat
 from models.dialects.openai_chat_stream import StreamEncoder
-from models.errors import InvalidRequest
+from models.errors import InvalidRequest, UnsupportedParameter
 from models.gateway import Gateway, Reply
 from models.identity import Principal
 from models.money import usd_text
@@ -27,6 +29,7 @@ async def chat_completions(
     exchange: Exchange, gateway: Gateway, principal: Principal, body: bytes, *, digest: str
 ) -> None:
     ask = openai_chat.decode(body)
+    check_fields(gateway.catalog, ask.request, ask.only_of)
     caller = Caller(
         principal,
         request_id=exchange.request_id,
@@ -41,6 +44,17 @@ async def chat_completions(
         await stream_chat(exchange, reply, include_usage=ask.include_usage)
     else:
         await _whole(exchange, reply)
+
+
+def check_fields(catalog: Catalog, request: ChatRequest, only_of: str) -> None:
+    """Raises UnsupportedParameter where fields of `only_of` alone are asked of somebody else's model."""
+    if not only_of:
+        return
+    model = catalog.resolve(request.model)
+    if isinstance(model, Auto) or model.protocol != only_of:
+        raise UnsupportedParameter(
+            f"{request.model} has no log probabilities: name one of {only_of}'s models", param="logprobs"
+        )
 
 
 def conversation_of(exchange: Exchange, in_body: str) -> str:

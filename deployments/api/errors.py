@@ -75,9 +75,13 @@ _GOOGLE_STATUS = {
 }
 
 _DEFAULT_RETRY_AFTER_S = 1.0
+_SAME_TO_CALLERS = (404, 413)
+"""Statuses of a provider's refusal that are the answer's too."""
 
 
 def status_of(error: PolyvoxError) -> int:
+    if isinstance(error, errors.ProviderRefused) and error.status in _SAME_TO_CALLERS:
+        return error.status
     return next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
 
 

@@ -3,7 +3,7 @@
 from functools import partial
 from urllib.parse import parse_qs
 
-from deployments.api.chat import served_by
+from deployments.api.chat import check_fields, served_by
 from deployments.api.errors import google_fields
 from deployments.api.exchange import EVENT_STREAM, JSON, Exchange
 from deployments.api.paths import COUNT, GENERATE, STREAM, VERSIONS, model_in
@@ -22,6 +22,7 @@ async def generate(
     exchange: Exchange, gateway: Gateway, principal: Principal, body: bytes, digest: str, *, endpoint: str
 ) -> None:
     ask = gemini.decode(body, model=model_in(exchange.path), stream=False)
+    check_fields(gateway.catalog, ask.request, ask.only_of)
     caller = caller_of(exchange, principal, endpoint=endpoint, digest=digest, in_body=ask.conversation_id)
     reply = await gateway.chat(ask.request, caller)
     response = await reply.response()
@@ -35,6 +36,7 @@ async def stream_generate(
     exchange: Exchange, gateway: Gateway, principal: Principal, body: bytes, digest: str, *, endpoint: str
 ) -> None:
     ask = gemini.decode(body, model=model_in(exchange.path), stream=True)
+    check_fields(gateway.catalog, ask.request, ask.only_of)
     caller = caller_of(exchange, principal, endpoint=endpoint, digest=digest, in_body=ask.conversation_id)
     reply = await gateway.chat(ask.request, caller)
     sse = parse_qs(exchange.query).get(b"alt") == [b"sse"]

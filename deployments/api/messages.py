@@ -18,7 +18,9 @@ COUNT = "/v1/messages/count_tokens"
 async def messages(
     exchange: Exchange, gateway: Gateway, principal: Principal, body: bytes, digest: str
 ) -> None:
-    ask = anthropic_messages.decode(body)
+    headers = exchange.headers
+    version, betas = headers.get(b"anthropic-version", b""), headers.get(b"anthropic-beta", b"")
+    ask = anthropic_messages.decode(body, version=version, betas=betas)
     check_tools(gateway.catalog, ask.request, ask.tools_of)
     caller = caller_of(exchange, principal, endpoint=ENDPOINT, digest=digest, in_body=ask.conversation_id)
     reply = await gateway.chat(ask.request, caller)

@@ -7,6 +7,7 @@ import msgspec
 from msgspec.structs import replace
 
 from deployments.api.chat import served_by
+from deployments.api.compacting import compact
 from deployments.api.errors import openai_fields
 from deployments.api.exchange import EVENT_STREAM, Exchange, Headers
 from deployments.api.paths import id_in
@@ -32,6 +33,7 @@ from models.identity import Principal
 ENDPOINT = "/v1/responses"
 ONE = "/v1/responses/{response_id}"
 COUNT = "/v1/responses/input_tokens"
+COMPACT = "/v1/responses/compact"
 
 
 class Responses:
@@ -68,6 +70,12 @@ class Responses:
         tokens = await count_tokens(gateway.catalog, request, size=len(body))
         answer = b'{"object":"response.input_tokens","input_tokens":%d}' % tokens
         await exchange.respond(200, answer)
+
+    async def compact(
+        self, exchange: Exchange, gateway: Gateway, principal: Principal, body: bytes, _: str
+    ) -> None:
+        owner = Owner(principal.tenant_id, principal.user_id)
+        await compact(exchange, gateway.catalog, owner, body, self._stored)
 
     async def _placed(self, ask: ResponseAsk, caller: Caller) -> ChatRequest:
         """The request, with what was said before where no conversation has it; the caller's conversation is
@@ -167,6 +175,7 @@ def routes(conversations: ConversationStore | None) -> tuple[WayIn, ...]:
     return (
         WayIn("POST", ENDPOINT, responses.create, is_billable=True),
         WayIn("POST", COUNT, responses.count),
+        WayIn("POST", COMPACT, responses.compact),
         WayIn("GET", ONE, responses.show),
         WayIn("DELETE", ONE, responses.delete),
     )

@@ -23,7 +23,7 @@ from models.chat import (
     ToolCall,
     Usage,
 )
-from models.dialects.ask import arguments, opened, own
+from models.dialects.ask import arguments, laid, opened, own, rest_of
 from models.money import usd_text
 from models.parts import REST, artefact
 
@@ -50,7 +50,7 @@ def encode(response: ChatResponse, *, id: str, model: str, cost_pico: int | None
         **stop_fields(response.finish, response.stop_sequence, explained),
         "usage": usage_fields(response.usage, cost_pico, tier=response.service_tier),
     }
-    return _json(message)
+    return _json(laid(message, rest) if (rest := rest_of(response.opaque, PROVIDER)) else message)
 
 
 def envelope(*, id: str, model: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 Source: anthropic 2.12, types/message_create_params.py and types/beta/message_create_params.py.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,7 +24,7 @@ from models.dialects.ask import (
     without_own_tools,
 )
 from models.dialects.reading import wrong
-from models.errors import InvalidRequest
+from models.errors import InvalidRequest, UnsupportedParameter
 
 PROTOCOL = "anthropic"
 _REFUSED = ("container", "mcp_servers", "thread", "inference_geo", "user_profile_id", "workspace_id")
@@ -33,41 +34,71 @@ _DROPPED = frozenset(
         "billing_policy",
         "cache_control",
         "compaction",
-        "context_management",
-        "diagnostics",
         "fallback_credit_token",
         "fallbacks",
         "output_format",
         "speed",
     )
 )
-"""Wishes that go with an `anthropic-beta` header, which is not handed on, or that are read here."""
+"""Wishes that would cost what nobody holds money for, or that are read here."""
+_OF_BETAS = frozenset(("context_management", "diagnostics"))
+"""Wishes that are refused without their `anthropic-beta` header."""
+_MAX_BETAS = 32
+_BETA = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
+_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _CALLERS_OWN = ("bash_", "text_editor_", "computer_", "memory_")
 """Types of tools that Anthropic defines and the caller runs."""
 _MARKED = ("text", "image", "document", "tool_result")
 """Blocks whose cache mark is known to whoever holds the money for it."""
 
 
-def decode(body: bytes) -> Ask:
-    """Raises InvalidRequest naming the field at fault, UnsupportedParameter for what cannot be carried."""
+def decode(body: bytes, *, version: bytes = b"", betas: bytes = b"") -> Ask:
+    """`version` and `betas` are the headers. Raises InvalidRequest naming the field at fault,
+    UnsupportedParameter for what cannot be carried."""
+    headers = _headers(version, betas)
     with depth_checked():
-        return _ask(read_object(body))
+        return _ask(read_object(body), headers)
 
 
-def _ask(asked: dict[str, Any]) -> Ask:
+def _headers(version: bytes, betas: bytes) -> dict[str, str]:
+    """What of them is handed on to Anthropic."""
+    headers: dict[str, str] = {}
+    if version and _VERSION.fullmatch(said := version.decode("latin-1")):
+        headers["anthropic-version"] = said
+    if betas:
+        named = [beta.strip() for beta in betas.decode("latin-1").split(",") if beta.strip()]
+        if len(named) > _MAX_BETAS or not all(map(_BETA.fullmatch, named)):
+            raise InvalidRequest("`anthropic-beta` is a list of names of betas", param="anthropic-beta")
+        headers["anthropic-beta"] = ",".join(dict.fromkeys(named))
+    return headers
+
+
+def _ask(asked: dict[str, Any], headers: dict[str, str]) -> Ask:
     conversation_id = named_conversation(asked)
     refuse(asked, _REFUSED)
     if asked.get("speed") != "standard":
         refuse(asked, ("speed",))
     _check_marks(asked)
     form = _older_format(asked)
-    request = anthropic_request.decode(without(asked, _DROPPED) | form)
+    _check_edits(asked.get("context_management"))
+    dropped = _DROPPED if "anthropic-beta" in headers else _DROPPED | _OF_BETAS
+    request = anthropic_request.decode(without(asked, dropped) | form)
     if not request.model:
         raise InvalidRequest("`model` is missing", param="model")
     request, left_out = without_own_tools(request, allowed=_is_run_by_caller)
     tools_of = PROTOCOL if any(map(is_own, request.tools)) else ""
     request = _marked(checked(request, messages="messages"), asked.get("cache_control"))
+    request = replace(request, provider_headers={PROTOCOL: headers}, dialect=PROTOCOL, auto_cache=True)
     return Ask(request=request, conversation_id=conversation_id, tools_of=tools_of, left_out=left_out)
+
+
+def _check_edits(management: Any) -> None:
+    """What is cleared costs nothing; what is summarised is a call of its own."""
+    if isinstance(management, dict):
+        for edit in _objects(management.get("edits")):
+            if not str(edit.get("type")).startswith("clear_"):
+                name = "context_management.edits"
+                raise UnsupportedParameter(f"`{name}`: what is cleared alone is supported", param=name)
 
 
 def _is_run_by_caller(tool: Tool) -> bool:

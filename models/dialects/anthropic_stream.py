@@ -17,12 +17,15 @@ from models.dialects.anthropic_answer import (
     tool_use,
     usage_fields,
 )
-from models.dialects.ask import opened
+from models.dialects.ask import laid, opened
 
 PING = b'event: ping\ndata: {"type":"ping"}\n\n'
 _BLOCK = "block"
+_DELTA = "content_block_delta"
 _TEXT: dict[str, Any] = {"type": "text", "text": "", "citations": None}
 _THINKING: dict[str, Any] = {"type": "thinking", "thinking": "", "signature": ""}
+
+Json = dict[str, Any]
 
 _json = msgspec.json.Encoder().encode
 
@@ -44,6 +47,8 @@ class StreamEncoder:
         self._explained: str | None = None
         self._text = b""
         """What comes before each piece of the open text or thinking."""
+        self._rests: dict[str, Json] = {}
+        """What Anthropic's own next event of a kind says beside what is known."""
 
     def encode(self, chunks: list[chat.Chunk], *, cost_pico: int | None = None) -> bytes:
         """The events of a batch. `cost_pico` is of use with the last one only."""
@@ -56,7 +61,7 @@ class StreamEncoder:
         return b"event: error\ndata: " + encode_error(fields, request_id=request_id) + b"\n\n"
 
     def _chunk(self, chunk: chat.Chunk, cost_pico: int | None) -> bytes:
-        if type(chunk) is chat.TextDelta and self._open == "text" and chunk.text:
+        if type(chunk) is chat.TextDelta and self._open == "text" and chunk.text and not self._rests:
             return self._text + _json(chunk.text) + b"}}\n\n"
         match chunk:
             case chat.TextDelta(text):
@@ -76,7 +81,9 @@ class StreamEncoder:
                 return self._keep(opaque)
             case chat.CitationDelta(citation):
                 return self._cite(citation)
-            case chat.Started(usage=usage):
+            case chat.Started(usage=usage, opaque=held):
+                for opaque in held:
+                    self._keep(opaque)
                 return self._started(usage or chat.Usage())
             case chat.Finished():
                 return self._finished(chunk, cost_pico)
@@ -87,13 +94,15 @@ class StreamEncoder:
 
     def _started(self, usage: chat.Usage) -> bytes:
         message = envelope(id=self._id, model=self._model) | {"usage": usage_fields(usage, None)}
-        return _event("message_start", message=message) + PING
+        return self._event("message_start", message=message) + PING
 
     def _say(self, kind: str, text: str) -> bytes:
         """An empty text opens a part of its own, once something is said in it."""
         if not text:
             return self._close()
         opening = b"" if self._open == kind else self._begin(kind, _TEXT if kind == "text" else _THINKING)
+        if _DELTA in self._rests:
+            return opening + self._delta({"type": f"{kind}_delta", kind: text})
         return opening + self._text + _json(text) + b"}}\n\n"
 
     def _think(self, text: str) -> bytes:
@@ -112,6 +121,12 @@ class StreamEncoder:
                 return self._begin("", {"type": "redacted_thinking", "data": opaque.value}) + self._close()
             case "block" if (block := native(opaque)) is not None:
                 return self._begin("", block) + self._close()
+            case "event":
+                rest = opened(opaque.value)
+                self._rests[str(rest.pop("type", ""))] = rest
+                return b""
+            case "raw_event":
+                return self._raw(opened(opaque.value))
             case _:
                 return b""
 
@@ -126,7 +141,16 @@ class StreamEncoder:
         if not written or index not in self._calls:
             return b""
         delta = {"type": "input_json_delta", "partial_json": written}
-        return _event("content_block_delta", index=self._calls[index], delta=delta)
+        return self._event(_DELTA, index=self._calls[index], delta=delta)
+
+    def _raw(self, event: Json) -> bytes:
+        """An event as it came; blocks have our numbers."""
+        opening = b""
+        if "index" in event:
+            opening = b"" if self._open else self._begin("text", _TEXT)
+            event["index"] = self._next - 1
+        kind = str(event.get("type"))
+        return opening + b"event: " + kind.encode() + b"\ndata: " + _json(event) + b"\n\n"
 
     def _begin(self, kind: str, block: dict[str, Any]) -> bytes:
         closing = self._close()
@@ -135,23 +159,26 @@ class StreamEncoder:
         if kind in ("text", "thinking"):
             head = f'{{"type":"content_block_delta","index":{at},"delta":{{"type":"{kind}_delta","{kind}":'
             self._text = b"event: content_block_delta\ndata: " + head.encode()
-        return closing + _event("content_block_start", index=at, content_block=block)
+        return closing + self._event("content_block_start", index=at, content_block=block)
 
     def _close(self) -> bytes:
         self._signed = False
         if not self._open:
             return b""
         self._open = ""
-        return _event("content_block_stop", index=self._next - 1)
+        return self._event("content_block_stop", index=self._next - 1)
 
     def _delta(self, delta: dict[str, Any]) -> bytes:
-        return _event("content_block_delta", index=self._next - 1, delta=delta)
+        return self._event(_DELTA, index=self._next - 1, delta=delta)
 
     def _finished(self, chunk: chat.Finished, cost_pico: int | None) -> bytes:
         usage = usage_fields(chunk.usage, cost_pico, tier=chunk.service_tier)
         delta = stop_fields(chunk.finish, chunk.stop_sequence, self._explained)
-        return self._close() + _event("message_delta", delta=delta, usage=usage) + _event("message_stop")
+        closing = self._close()
+        end = self._event("message_delta", delta=delta, usage=usage)
+        return closing + end + self._event("message_stop")
 
-
-def _event(kind: str, **fields: Any) -> bytes:
-    return b"event: " + kind.encode() + b"\ndata: " + _json({"type": kind, **fields}) + b"\n\n"
+    def _event(self, kind: str, **fields: Any) -> bytes:
+        if self._rests and (rest := self._rests.pop(kind, None)):
+            fields = laid(fields, rest)
+        return b"event: " + kind.encode() + b"\ndata: " + _json({"type": kind, **fields}) + b"\n\n"

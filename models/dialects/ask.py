@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from models.chat import ChatRequest, Opaque, Tool
 from models.dialects.json_body import read_json
 from models.errors import InvalidRequest, UnsupportedParameter
-from models.parts import json_text, json_value
+from models.parts import REST, json_text, json_value
 
 MAX_MESSAGES = 100_000
 _TOOL = "tool"
@@ -31,6 +31,8 @@ class Ask(Struct, frozen=True, kw_only=True):
     """Whose models alone know the tools that are offered, if that is so: a protocol of the catalogue."""
     left_out: tuple[str, ...] = ()
     """Tools that are offered to nobody."""
+    only_of: str = ""
+    """Whose models alone can do all that is asked, if that is so: a protocol of the catalogue."""
 
 
 def read_object(body: bytes) -> dict[str, Any]:
@@ -135,3 +137,27 @@ def own(held: Collection[Opaque], provider: str, kind: str) -> dict[str, Any]:
         if opaque.provider == provider and opaque.kind == kind:
             return opened(opaque.value)
     return {}
+
+
+def rest_of(held: Collection[Opaque], provider: str) -> dict[str, Any]:
+    """What else an answer of that provider's says."""
+    return own(held, provider, REST)
+
+
+def laid(body: dict[str, Any], rest: Mapping[str, Any]) -> dict[str, Any]:
+    """`body` with all that `rest` says: objects field by field, lists of as many objects one by one."""
+    out = dict(body)
+    for name, value in rest.items():
+        there = out.get(name)
+        if isinstance(value, dict) and isinstance(there, dict):
+            out[name] = laid(there, value)
+        elif isinstance(value, list) and isinstance(there, list) and _are_objects(value):
+            if len(value) == len(there) and _are_objects(there):
+                out[name] = [laid(one, more) for one, more in zip(there, value, strict=True)]
+        else:
+            out[name] = value
+    return out
+
+
+def _are_objects(values: list[Any]) -> bool:
+    return all(isinstance(one, dict) for one in values)

@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from models.chat import ChatRequest
 from models.dialects import gemini_request
 from models.dialects.ask import (
     Ask,
@@ -24,9 +25,6 @@ PROTOCOL = "google"
 _REFUSED = ("cachedContent", "cached_content")
 """What lies at the provider is not the caller's alone."""
 _CONFIG_REFUSED = (
-    "responseLogprobs",
-    "response_logprobs",
-    "logprobs",
     "speechConfig",
     "speech_config",
     "enableEnhancedCivicAnswers",
@@ -60,8 +58,16 @@ def _ask(asked: dict[str, Any], *, model: str, stream: bool) -> Ask:
     request, left_out = without_own_tools(request)
     if not model:
         raise InvalidRequest("the path names no model", param="model")
-    request = replace(checked(request, messages="contents"), stream=stream)
-    return Ask(request=request, conversation_id=conversation_id, left_out=left_out)
+    request = checked(request, messages="contents")
+    request = replace(request, stream=stream, dialect=PROTOCOL, auto_cache=True)
+    only_of = PROTOCOL if _asks_for_logprobs(request) else ""
+    return Ask(request=request, conversation_id=conversation_id, left_out=left_out, only_of=only_of)
+
+
+def _asks_for_logprobs(request: ChatRequest) -> bool:
+    """They are known to Gemini's models alone, and come with all else that these alone say."""
+    config = request.provider_options.get(PROTOCOL, {}).get("generationConfig", {})
+    return bool(config.get("responseLogprobs") or config.get("logprobs"))
 
 
 def _check_config(config: dict[str, Any], *, where: str) -> None:

@@ -24,7 +24,7 @@ from models.chat import (
     ToolCall,
     Usage,
 )
-from models.dialects.ask import arguments, opened, own
+from models.dialects.ask import arguments, laid, opened, own, rest_of
 from models.money import usd_text
 from models.parts import MADE_ID, REST, artefact
 
@@ -47,14 +47,17 @@ def encode(response: ChatResponse, *, id: str, model: str, cost_pico: int | None
     """`model` is the one that served it, by its catalogue id."""
     parts = [wire for part in response.parts if (wire := _part(part)) is not None]
     cited = [c for part in response.parts if isinstance(part, Text) for c in part.citations]
-    candidate = end_of(response.finish, parts or [{"text": ""}]) | grounding(cited)
+    rest = rest_of(response.opaque, PROVIDER)
+    is_grounded = any("groundingMetadata" in one for one in rest.get("candidates", ()))
+    found = {} if is_grounded else grounding(cited)
+    candidate = end_of(response.finish, parts or [{"text": ""}]) | found
     body = {
         "candidates": [candidate],
         "usageMetadata": usage_fields(response.usage, cost_pico, tier=response.service_tier),
         "modelVersion": model,
         "responseId": id,
     }
-    return _json(body)
+    return _json(laid(body, rest) if rest else body)
 
 
 def end_of(finish: FinishReason, parts: list[Json]) -> Json:

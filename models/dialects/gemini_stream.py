@@ -4,12 +4,15 @@ A row of answers (google-genai 3.4, types.py, GenerateContentResponse) without a
 ends it. Function calls come whole.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
 from models import chat
+from models.dialects.ask import laid, opened, without
 from models.dialects.gemini_answer import (
+    PROVIDER,
     SIGNATURE,
     encode_error,
     end_of,
@@ -18,6 +21,7 @@ from models.dialects.gemini_answer import (
     native,
     usage_fields,
 )
+from models.parts import EVENT
 
 Json = dict[str, Any]
 
@@ -29,26 +33,45 @@ class StreamEncoder:
 
     def __init__(self, *, id: str, model: str, sse: bool) -> None:
         """Without `sse` what comes is one JSON array."""
-        self._tail = b',"modelVersion":' + _json(model) + b',"responseId":' + _json(id) + b"}"
+        self._named = b',"modelVersion":' + _json(model) + b',"responseId":' + _json(id) + b"}"
         self._sse = sse
         self._begun = False
         self._calls: dict[int, tuple[chat.ToolCallStarted, list[str]]] = {}
         """Calls that are under way, and the pieces of their arguments."""
         self._cited: list[chat.Citation] = []
         self._text = b'{"candidates":[{"content":{"parts":[{"text":'
-        self._text_end = b'}],"role":"model"},"index":0}]' + self._tail
+        self._lay({})
 
     def encode(self, chunks: list[chat.Chunk], *, cost_pico: int | None = None) -> bytes:
         """The events of a batch. `cost_pico` is of use with the last one only."""
-        if len(chunks) == 1 and type(only := chunks[0]) is chat.TextDelta and not self._calls:
+        if len(chunks) == 1 and type(only := chunks[0]) is chat.TextDelta and self._is_plain:
             return self._sent(self._text + _json(only.text) + self._text_end) if only.text else b""
         parts: list[Json] = []
+        sent = b""
         for chunk in chunks:
             if isinstance(chunk, chat.Finished):
                 parts += self._whole_calls()
-                return self._finished(chunk, _said(parts), cost_pico)
+                return sent + self._finished(chunk, _said(parts), cost_pico)
+            for rest in _rests(chunk):
+                sent += self._answer(_said([*parts, *self._whole_calls()]))
+                parts = []
+                self._lay(rest)
             self._add(chunk, parts)
-        return self._answer(_said(parts))
+        return sent + self._answer(_said(parts))
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether a text has an event that differs in nothing else from others."""
+        return not (self._calls or self._candidate)
+
+    def _lay(self, rest: Json) -> None:
+        """What Gemini's own answers say beside what is known, from here on."""
+        self._usage: Json = rest.get("usageMetadata") or {}
+        self._candidate: Json = next(iter(rest.get("candidates") or ()), {})
+        self._is_laid = not self._candidate
+        beside = without(rest, ("usageMetadata", "candidates"))
+        self._tail = (b"," + _json(beside)[1:-1] if beside else b"") + self._named
+        self._text_end = b'}],"role":"model"},"index":0}]' + self._tail
 
     def error(self, fields: Json) -> bytes:
         """The typed end of a stream that failed after its first byte."""
@@ -83,14 +106,17 @@ class StreamEncoder:
         ]
 
     def _answer(self, parts: list[Json]) -> bytes:
-        if not parts:
+        if not parts and self._is_laid:
             return b""
+        self._is_laid = True
         candidate = {"content": {"parts": parts, "role": "model"}, "index": 0}
+        candidate = laid(candidate, without(self._candidate, ("finishReason",)))
         return self._sent(b'{"candidates":[' + _json(candidate) + b"]" + self._tail)
 
     def _finished(self, chunk: chat.Finished, parts: list[Json], cost_pico: int | None) -> bytes:
-        candidate = end_of(chunk.finish, parts or [{"text": ""}]) | grounding(self._cited)
-        usage = usage_fields(chunk.usage, cost_pico, tier=chunk.service_tier)
+        cited = {} if "groundingMetadata" in self._candidate else grounding(self._cited)
+        candidate = laid(end_of(chunk.finish, parts or [{"text": ""}]) | cited, self._candidate)
+        usage = laid(usage_fields(chunk.usage, cost_pico, tier=chunk.service_tier), self._usage)
         said = b'{"candidates":[' + _json(candidate) + b'],"usageMetadata":' + _json(usage) + self._tail
         return self._sent(said) + (b"" if self._sse else b"]")
 
@@ -100,6 +126,21 @@ class StreamEncoder:
         opening = b",\r\n" if self._begun else b"["
         self._begun = True
         return opening + answer
+
+
+def _rests(chunk: chat.Chunk) -> Iterator[Json]:
+    """What else its provider's events say from this chunk on, if that changes."""
+    held: tuple[chat.Opaque, ...] = ()
+    match chunk:
+        case chat.OpaqueDelta(opaque):
+            held = (opaque,)
+        case chat.Started(opaque=held):
+            pass
+        case _:
+            pass
+    for opaque in held:
+        if opaque.kind == EVENT and opaque.provider == PROVIDER:
+            yield opened(opaque.value)
 
 
 def _keep(opaque: chat.Opaque, parts: list[Json]) -> None:

@@ -7,20 +7,21 @@ from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from models import chat
-from models.dialects.json_body import read_json
+from models.dialects.ask import laid, opened, read_object, rest_of
+from models.dialects.json_body import invalid
 from models.dialects.openai_chat_fields import CustomTool, Request
-from models.dialects.openai_chat_request import canonical
+from models.dialects.openai_chat_request import PROVIDER, canonical, unknown
 from models.errors import InvalidRequest, UnsupportedParameter
 from models.money import usd_text
 
-_FORWARDED = ("logit_bias", "prediction", "prompt_cache_key", "safety_identifier")
-_UNSUPPORTED = ("logprobs", "audio", "functions", "function_call")
+_LOGPROBS = ("logprobs", "top_logprobs")
+_UNSUPPORTED = ("audio", "functions", "function_call")
 _HARMLESS: tuple[Any, ...] = (None, False, "none", "auto", [])
 """Values of those that ask for nothing."""
 
-_request = msgspec.json.Decoder(Request)
 _json = msgspec.json.Encoder().encode
 
 
@@ -32,11 +33,14 @@ class Ask(Struct, frozen=True):
     """Whether the stream ends with a usage chunk."""
     conversation_id: str = ""
     """The conversation that `metadata` names."""
+    only_of: str = ""
+    """Whose models alone can do all that is asked, if that is so: a protocol of the catalogue."""
 
 
 def decode(body: bytes) -> Ask:
     """Raises InvalidRequest naming the field at fault."""
-    asked = read_json(body, _request)
+    sent = read_object(body)
+    asked = _typed(sent)
     for field in _UNSUPPORTED:
         if getattr(asked, field) not in _HARMLESS:
             raise UnsupportedParameter(f"`{field}` is not supported", param=field)
@@ -45,8 +49,21 @@ def decode(body: bytes) -> Ask:
     if any(isinstance(tool, CustomTool) for tool in asked.tools or ()):
         raise UnsupportedParameter("custom tools are not supported", param="tools")
     include_usage = bool(asked.stream_options and asked.stream_options.include_usage)
-    forwarded = {field: value for field in _FORWARDED if (value := getattr(asked, field)) is not None}
-    return Ask(canonical(asked, forwarded), include_usage, _conversation(asked.metadata))
+    logprobs = {name: sent[name] for name in _LOGPROBS if sent.get(name)}
+    request = canonical(asked, unknown(sent) | logprobs)
+    return Ask(
+        replace(request, dialect=PROVIDER, auto_cache=True),
+        include_usage,
+        _conversation(asked.metadata),
+        PROVIDER if logprobs else "",
+    )
+
+
+def _typed(sent: dict[str, Any]) -> Request:
+    try:
+        return msgspec.convert(sent, Request)
+    except msgspec.ValidationError as error:
+        raise invalid(str(error)) from None
 
 
 def _conversation(metadata: dict[str, Any] | None) -> str:
@@ -84,9 +101,11 @@ def encode(
     """A whole answer. `model` is the one that served it, by its catalogue id."""
     message: dict[str, Any] = {"role": "assistant", "content": None, "refusal": None}
     calls = [_encode_call(p) for p in response.parts if isinstance(p, chat.ToolCall)]
-    texts = [p.text for p in response.parts if isinstance(p, chat.Text)]
+    texts = [part for part in response.parts if isinstance(part, chat.Text)]
     if texts:
-        message["content"] = "".join(texts)
+        message["content"] = "".join(part.text for part in texts)
+        if cited := _annotations(texts):
+            message["annotations"] = cited
     elif not calls:
         message["content"] = ""
     if calls:
@@ -107,7 +126,25 @@ def encode(
     }
     if response.service_tier:
         body["service_tier"] = response.service_tier
-    return _json(body)
+    return _json(laid(body, rest) if (rest := rest_of(response.opaque, PROVIDER)) else body)
+
+
+def _annotations(texts: list[chat.Text]) -> list[dict[str, Any]]:
+    cited, length = [], 0
+    for part in texts:
+        length += len(part.text)
+        cited += [said for one in part.citations if (said := annotation(one, length))]
+    return cited
+
+
+def annotation(cited: chat.Citation, length: int) -> dict[str, Any]:
+    """Of a source that is known by its address, all of the text so far is said to come from it."""
+    if cited.opaque is not None and cited.opaque.provider == PROVIDER:
+        return opened(cited.opaque.value)
+    if not cited.url:
+        return {}
+    places = {"start_index": 0, "end_index": length}
+    return {"type": "url_citation", "url_citation": {"url": cited.url, "title": cited.title, **places}}
 
 
 def _encode_call(call: chat.ToolCall) -> dict[str, Any]:

@@ -40,6 +40,47 @@ _CANONICAL = frozenset(
     )
 )
 """Fields that the canonical request has, in one form or another."""
+_KNOWN_ELSEWHERE = frozenset(
+    (
+        "audio",
+        "logprobs",
+        "metadata",
+        "modalities",
+        "moderation",
+        "n",
+        "store",
+        "top_logprobs",
+        "web_search_options",
+    )
+)
+"""Fields of OpenAI's that are refused, read or left out, as `openai_chat` says."""
+_FOREIGN = frozenset(
+    (
+        "cache",
+        "cache_control",
+        "caching",
+        "conversation_id",
+        "extra_body",
+        "extra_headers",
+        "fallbacks",
+        "guardrails",
+        "include_reasoning",
+        "mock_response",
+        "models",
+        "num_retries",
+        "plugins",
+        "provider",
+        "reasoning",
+        "route",
+        "safety_settings",
+        "session_id",
+        "tags",
+        "thinking",
+        "transforms",
+        "usage",
+    )
+)
+"""Fields of other gateways, which OpenAI would refuse."""
 
 
 def decode(body: dict[str, Any]) -> chat.ChatRequest:
@@ -50,6 +91,12 @@ def decode(body: dict[str, Any]) -> chat.ChatRequest:
         raise invalid(str(error)) from None
     private = {name: value for name, value in body.items() if name not in _CANONICAL and value is not None}
     return canonical(asked, private)
+
+
+def unknown(body: dict[str, Any]) -> dict[str, Any]:
+    """Fields that nobody here knows, for OpenAI's own models; what other gateways have is not sent."""
+    known = _CANONICAL | _KNOWN_ELSEWHERE | _FOREIGN
+    return {name: value for name, value in body.items() if name not in known and value is not None}
 
 
 def canonical(asked: wire.Request, private: dict[str, Any]) -> chat.ChatRequest:

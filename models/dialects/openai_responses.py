@@ -66,6 +66,17 @@ def decode(body: bytes) -> ResponseAsk:
         return _ask(read_object(body))
 
 
+def decode_compact(body: bytes) -> ResponseAsk:
+    """Of what is to be made shorter: a previous response may be all of it. Raises InvalidRequest."""
+    with depth_checked():
+        asked = read_object(body)
+        flattened(asked)
+        request = as_functions(openai_responses_request.decode(asked))
+        if not request.model:
+            raise InvalidRequest("`model` is missing", param="model")
+        return ResponseAsk(request=request, previous_id=_text(asked, "previous_response_id"))
+
+
 def _ask(asked: dict[str, Any]) -> ResponseAsk:
     conversation_id = _conversation(asked) or named_conversation(asked)
     refuse(asked, _REFUSED)
@@ -110,4 +121,4 @@ def _text(asked: dict[str, Any], field: str) -> str:
 def _with_safe_options(request: ChatRequest) -> ChatRequest:
     given = request.provider_options.get("openai", {})
     kept = {name: given[name] for name in _FORWARDED if name in given}
-    return replace(request, provider_options={"openai": kept} if kept else {})
+    return replace(request, provider_options={"openai": kept} if kept else {}, auto_cache=True)

@@ -21,6 +21,7 @@ from models.chat import (
     ToolResult,
 )
 from models.dialects.openai_forms import file_of, image_of
+from models.dialects.openai_responses_compaction import told
 from models.dialects.reading import Reader, readers
 from models.parts import json_text
 
@@ -49,12 +50,14 @@ def message(item: Reader) -> Message:
             return Message("assistant", (_call(item),))
         case "function_call_output" | "custom_tool_call_output":
             return Message("tool", (_output(item),))
+        case "compaction" if (summary := told(item.raw.get("encrypted_content"))) is not None:
+            return summary
         case "image_generation_call" if item.raw.get("result"):
             data = item.need("result", str)
             return Message("assistant", (Image("image/png", data, opaque=item.kept(PROVIDER, "drawn")),))
         case kind:
-            told = (_ELSEWHERE,) if kind == "item_reference" else ()
-            block = Native(Opaque(PROVIDER, "block", json_text(item.raw)), told)
+            shown = (_ELSEWHERE,) if kind == "item_reference" else ()
+            block = Native(Opaque(PROVIDER, "block", json_text(item.raw)), shown)
             is_callers = kind.endswith("_output") or kind in _CALLERS_OWN
             return Message("user" if is_callers else "assistant", (block,))
 

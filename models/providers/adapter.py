@@ -144,7 +144,14 @@ class ProviderAdapter:
 
     def _exchange(self, call: ProviderCall, *, tool_names: Mapping[str, str] | None = None) -> Exchange:
         return Exchange(
-            call, client=self._client, wire=self._wire, provider=self.host.id, tool_names=tool_names
+            call,
+            client=self._client,
+            wire=self._wire,
+            provider=self.host.id,
+            tool_names=tool_names,
+            secrets=self.host.secrets,
+            keep_rest=call.request.dialect == PROFILE_FAMILY[self.host.protocol],
+            headers=call.request.provider_headers.get(PROFILE_FAMILY[self.host.protocol]),
         )
 
     def _profile(self, model: str) -> Profile:

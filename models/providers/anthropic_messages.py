@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from models.chat import ChatRequest, Reasoning, Text, Tool
+from models.parts import json_text
 from models.providers import parameters
 from models.providers.anthropic_blocks import (
     HOME,
@@ -42,6 +43,9 @@ _TIERS = {
 }
 _DEFAULT_MAX_TOKENS = 4_096
 _GONE = "No longer on offer."
+_LONG_CHARS = 8_192
+"""Instructions and tools of less are rarely worth a place in a cache, or too short for one."""
+_MARKABLE = ("text", "image", "document", "tool_result")
 
 
 def encode(
@@ -80,6 +84,8 @@ def encode(
     if request.stream:
         body["stream"] = True
     options = _options(request, body)
+    if request.auto_cache and profile.cache_breakpoints and "cache_control" not in options:
+        _mark_unasked(body)
     _limit_cache(body, profile.cache_breakpoints - ("cache_control" in options))
     return parameters.overlaid(body, options, reserved=_RESERVED | profile.options_refused)
 
@@ -200,6 +206,26 @@ def _thinking_budget(body: Json, wanted: int | None, profile: Profile) -> Json:
     if not wanted or budget < profile.budget_min or prefilled or unthinking:
         return {}
     return {"type": "enabled", "budget_tokens": budget}
+
+
+def _mark_unasked(body: Json) -> None:
+    """Where the caller marked nothing: a talk that goes on will be sent again, and so will long instructions.
+
+    Storing costs a quarter more than sending, reading a tenth of it: a single short question is not marked.
+    """
+    if any(block.get("cache_control") for block in _holders(body)):
+        return
+    tools, system, messages = body.get("tools", []), body.get("system", ""), body["messages"]
+    if isinstance(system, str) and system:
+        system = [{"type": "text", "text": system}]
+    steady = [*tools, *system]
+    if steady and sum(len(json_text(one)) for one in steady) >= _LONG_CHARS:
+        steady[-1]["cache_control"] = {"type": "ephemeral"}
+        body |= {"system": system} if system else {}
+    if messages[-1]["role"] == "user" and any(one["role"] == "assistant" for one in messages):
+        markable = [block for block in messages[-1]["content"] if block["type"] in _MARKABLE]
+        if markable:
+            markable[-1]["cache_control"] = {"type": "ephemeral"}
 
 
 def _limit_cache(body: Json, most: int) -> None:

@@ -24,7 +24,7 @@ from models.chat import (
 )
 from models.parts import REST, json_text
 from models.providers.failures import garbled
-from models.providers.private import BLOCK
+from models.providers.private import BLOCK, Known, kept, rest_of
 from models.usage import UNKNOWN, normal_usage, read_counts
 
 PROVIDER = "anthropic"
@@ -38,6 +38,42 @@ FINISH: dict[str, FinishReason] = {
     "refusal": "refusal",
 }
 _CALL_FIELDS = ("type", "id", "name", "input")
+_SAME: frozenset[str | None] = frozenset(("end_turn", "stop_sequence", "max_tokens", "tool_use", "refusal"))
+"""Reasons to stop that the canonical form tells apart, and that an answer has in the end."""
+KNOWN_USAGE: Known = {
+    "input_tokens": True,
+    "cache_read_input_tokens": True,
+    "cache_creation_input_tokens": True,
+    "cache_creation": {"ephemeral_5m_input_tokens": True, "ephemeral_1h_input_tokens": True},
+    "output_tokens": True,
+    "output_tokens_details": {"thinking_tokens": True},
+    "service_tier": True,
+    "cost": True,
+}
+KNOWN_STOP: Known = {
+    "stop_reason": True,
+    "stop_sequence": True,
+    "stop_details": {"type": True, "explanation": True, "category": None},
+}
+KNOWN_BLOCK: Known = {
+    "type": True,
+    "text": True,
+    "thinking": True,
+    "signature": True,
+    "data": True,
+    "citations": True,
+}
+KNOWN: Known = {
+    "id": True,
+    "type": True,
+    "role": True,
+    "model": True,
+    "content": True,
+    "usage": KNOWN_USAGE,
+    **KNOWN_STOP,
+}
+READ_BLOCKS = ("text", "thinking", "redacted_thinking")
+"""Blocks that come apart into canonical parts; others are kept whole."""
 
 
 class _CacheCreation(Struct, frozen=True, gc=False):
@@ -98,7 +134,9 @@ class Answer(Struct, frozen=True):
     """Read apart: an answer is good whatever its usage is."""
 
 
-def decode(body: dict[str, Any], *, tool_names: Mapping[str, str] | None = None) -> ChatResponse:
+def decode(
+    body: dict[str, Any], *, tool_names: Mapping[str, str] | None = None, keep_rest: bool = False
+) -> ChatResponse:
     """`tool_names` gives back the caller's names: see `names.original_names`."""
     try:
         answer = msgspec.convert(body, Answer)
@@ -118,7 +156,20 @@ def decode(body: dict[str, Any], *, tool_names: Mapping[str, str] | None = None)
         usage=normal(usage),
         stop_sequence=answer.stop_sequence or "",
         service_tier=usage.tier if usage else "",
+        opaque=kept(_rest(body), PROVIDER) if keep_rest else (),
     )
+
+
+def _rest(body: dict[str, Any]) -> dict[str, Any]:
+    rest = rest_of(body, KNOWN) | stop_rest(body)
+    blocks = [rest_of(b, KNOWN_BLOCK) if b.get("type") in READ_BLOCKS else {} for b in body["content"]]
+    return rest | {"content": blocks} if any(blocks) else rest
+
+
+def stop_rest(stop: Mapping[str, Any]) -> dict[str, Any]:
+    """A reason to stop that the canonical form takes for another."""
+    reason = stop.get("stop_reason")
+    return {} if reason in _SAME else {"stop_reason": reason}
 
 
 def decode_usage(usage: object) -> Usage:
@@ -144,7 +195,7 @@ def _part(raw: dict[str, Any], names: Mapping[str, str]) -> Part:
     kind = raw.get("type")
     if kind == "tool_use":
         return tool_call(raw, names)
-    if kind not in ("text", "thinking", "redacted_thinking"):
+    if kind not in READ_BLOCKS:
         return Native(own_block(raw))
     block = msgspec.convert(raw, Block)
     match kind:

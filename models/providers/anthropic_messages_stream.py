@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+import orjson
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
@@ -24,9 +25,15 @@ from models.chat import (
     ToolCallStarted,
 )
 from models.errors import ProviderGarbled
+from models.parts import EVENT, RAW_EVENT, json_text
 from models.providers.anthropic_messages_answer import (
     FINISH,
+    KNOWN,
+    KNOWN_BLOCK,
+    KNOWN_STOP,
+    KNOWN_USAGE,
     PROVIDER,
+    READ_BLOCKS,
     Answer,
     Block,
     Counted,
@@ -35,9 +42,11 @@ from models.providers.anthropic_messages_answer import (
     decode_usage,
     normal,
     own_block,
+    stop_rest,
     tool_call,
 )
 from models.providers.failures import garbled, stream_error
+from models.providers.private import Known, rest_of
 from models.usage import read_counts
 
 
@@ -67,12 +76,54 @@ class _Event(Struct, frozen=True):
 
 _events = msgspec.json.Decoder(_Event)
 
+_TYPE = {"type": True}
+_KNOWN_DELTA = {
+    "type": True,
+    "text": True,
+    "thinking": True,
+    "signature": True,
+    "partial_json": True,
+    "citation": True,
+}
+_KNOWN: Mapping[str, Known] = {
+    "content_block_delta": {"type": True, "index": True, "delta": _KNOWN_DELTA},
+    "content_block_start": {"type": True, "index": True, "content_block": KNOWN_BLOCK},
+    "content_block_stop": {"type": True, "index": True},
+    "message_start": {"type": True, "message": KNOWN},
+    "message_delta": {"type": True, "delta": KNOWN_STOP, "usage": KNOWN_USAGE},
+    "message_stop": {"type": True},
+    "error": {"type": True, "error": True},
+}
+"""What is read of each kind of event."""
+_KNOWN_DELTAS = frozenset(
+    ("text_delta", "thinking_delta", "signature_delta", "input_json_delta", "citations_delta")
+)
+
+
+def _rest(raw: dict[str, Any], known: Known) -> dict[str, Any]:
+    rest = rest_of(raw, known)
+    match raw:
+        case {"type": "content_block_delta", "delta": {"type": str(kind)}} if kind not in _KNOWN_DELTAS:
+            return raw
+        case {"type": "content_block_start", "content_block": {"type": str(kind)}} if kind not in READ_BLOCKS:
+            rest.pop("content_block", None)
+        case {"type": "message_delta", "delta": dict(delta)} if stop := stop_rest(delta):
+            rest["delta"] = rest.get("delta", {}) | stop
+        case _:
+            pass
+    return rest
+
 
 class StreamDecoder:
     """One streamed answer. An empty delta opens a block that could be taken for more of the one before."""
 
     def __init__(
-        self, *, provider: str = PROVIDER, model: str = "", tool_names: Mapping[str, str] | None = None
+        self,
+        *,
+        provider: str = PROVIDER,
+        model: str = "",
+        tool_names: Mapping[str, str] | None = None,
+        keep_rest: bool = False,
     ) -> None:
         self._provider = provider
         self._model = model
@@ -88,6 +139,7 @@ class StreamDecoder:
         self._own_input: dict[int, str] = {}
         self._is_text = False
         """Whether the latest block is text: another one after it is to stay apart."""
+        self._keep_rest = keep_rest
 
     def feed(self, event: str, data: bytes) -> list[Chunk]:  # noqa: ARG002  # the data names its type too
         if self._finished:
@@ -96,7 +148,32 @@ class StreamDecoder:
             got = _events.decode(data)
         except (msgspec.DecodeError, ValueError) as error:
             raise self._garbled(str(error)) from None
+        chunks = self._take(got, data)
+        return self._with_rest(data, chunks) if self._keep_rest else chunks
+
+    def _with_rest(self, data: bytes, chunks: list[Chunk]) -> list[Chunk]:
+        """The event's chunks after what else it says."""
+        raw = orjson.loads(data)
+        kind = raw["type"]
+        if kind == "ping":
+            return chunks
+        known = _KNOWN.get(kind)
+        if known is None:
+            return [*chunks, OpaqueDelta(Opaque(PROVIDER, RAW_EVENT, json_text(raw)))]
+        rest = _rest(raw, known)
+        if not rest or raw.get("index") in self._own:
+            return chunks
+        said = Opaque(PROVIDER, EVENT, json_text({"type": kind} | rest))
+        if chunks and isinstance(begun := chunks[0], Started):
+            return [replace(begun, opaque=(said,))]
+        if kind == "content_block_delta" and not chunks:
+            said = Opaque(PROVIDER, RAW_EVENT, json_text(raw))
+        return [OpaqueDelta(said), *chunks]
+
+    def _take(self, got: _Event, data: bytes) -> list[Chunk]:
         if got.type == "content_block_delta" and got.delta is not None:
+            if got.index in self._own and got.delta.type not in _KNOWN_DELTAS:
+                self._grow(self._own[got.index], orjson.loads(data)["delta"])
             return self._delta(got.index, got.delta)
         match got.type:
             case "message_start" if got.message is not None:
@@ -145,6 +222,14 @@ class StreamDecoder:
                 return [CitationDelta(citation(delta.citation))]
             case _:
                 return []
+
+    def _grow(self, block: dict[str, Any], delta: dict[str, Any]) -> None:
+        """A block of the provider's own, by a delta of its own: texts go on, whatever else is said is so."""
+        for name, value in delta.items():
+            if name != "type":
+                before = block.get(name)
+                goes_on = isinstance(before, str) and isinstance(value, str)
+                block[name] = before + value if goes_on else value
 
     def _open(self, place: int, raw: dict[str, Any]) -> list[Chunk]:
         follows_text, self._is_text = self._is_text, raw.get("type") == "text"

@@ -25,6 +25,7 @@ from models.chat import (
     ToolCallDelta,
     ToolCallStarted,
 )
+from models.parts import EVENT, RAW_EVENT
 from models.providers import google_generate_answer
 from models.providers.private import BLOCK, opened
 
@@ -90,6 +91,8 @@ class Assembly:
                 return
 
     def _keep(self, opaque: Opaque) -> None:
+        if opaque.kind in (EVENT, RAW_EVENT):
+            return
         self._goes_on = False
         if opaque.kind == BLOCK:
             self._parts.append(_block(opaque))

@@ -1,7 +1,7 @@
 """One exchange with a provider: bytes out, bytes in, in time, and every failure a `ProviderError`."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from typing import TypeVar
 
@@ -15,8 +15,9 @@ from models.embedding import EmbeddingResponse
 from models.errors import PolyvoxError, ProviderError, ProviderGarbled, ProviderTimeout, ProviderUnavailable
 from models.providers.call import Alarm, Clock, ProviderCall
 from models.providers.clients import SdkClient
+from models.providers.failures import hide
 from models.providers.sse import SseParser
-from models.providers.transport import CALL_ID, ResponseBody
+from models.providers.transport import CALL_ID, EXTRA_HEADERS, ResponseBody
 from models.providers.wire import StreamDecoder, Wire
 
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
@@ -41,18 +42,28 @@ class Exchange:
         wire: Wire,
         provider: str,
         tool_names: Mapping[str, str] | None = None,
+        secrets: Collection[str] = (),
+        keep_rest: bool = False,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
+        """`secrets` are in no error that it raises; `keep_rest` keeps what its provider alone says."""
         self._call = call
         self._client = client
         self._wire = wire
         self._provider = provider
         self._tool_names = tool_names or {}
+        self._keep_rest = keep_rest
+        self._headers = headers or {}
+        self._secrets = secrets
         self._clock = Clock(call, provider=provider)
 
     async def answer(self, body: bytes) -> ChatResponse:
         whole = await self._in_time(self._generate(body, stream=False))
         return self._read_as(
-            whole, lambda body: self._wire.decode(orjson.loads(body), tool_names=self._tool_names)
+            whole,
+            lambda body: self._wire.decode(
+                orjson.loads(body), tool_names=self._tool_names, keep_rest=self._keep_rest
+            ),
         )
 
     async def embeddings(
@@ -60,6 +71,7 @@ class Exchange:
     ) -> EmbeddingResponse:
         """`opening` is the client's call, not yet begun."""
         CALL_ID.set(self._call.request_id)
+        EXTRA_HEADERS.set(self._headers)
         return self._read_as(await self._in_time(opening, most=MAX_EMBEDDINGS_BYTES), decode)
 
     async def chunks(self, body: bytes) -> AsyncGenerator[list[Chunk]]:
@@ -104,13 +116,17 @@ class Exchange:
     def _generate(self, body: bytes, *, stream: bool) -> Awaitable[ResponseBody]:
         call = self._call
         CALL_ID.set(call.request_id)
+        EXTRA_HEADERS.set(self._headers)
         return self._client.generate(
             body, model=call.model, stream=stream, connect_timeout_s=call.connect_timeout_s
         )
 
     def _decoder(self) -> StreamDecoder:
         return self._wire.StreamDecoder(
-            provider=self._provider, model=self._call.model, tool_names=self._tool_names
+            provider=self._provider,
+            model=self._call.model,
+            tool_names=self._tool_names,
+            keep_rest=self._keep_rest,
         )
 
     async def _opened(self, opening: Awaitable[ResponseBody]) -> ResponseBody:
@@ -179,12 +195,14 @@ class Exchange:
         """What an SDK's error means. Its own text is not repeated: it may name addresses."""
         response = getattr(error, "response", None)
         if isinstance(response, httpx2.Response):
-            return self._wire.error_from(
-                response.status_code,
-                response.content,
-                response.headers,
-                provider=self._provider,
-                model=self._call.model,
+            return self._named(
+                self._wire.error_from(
+                    response.status_code,
+                    response.content,
+                    response.headers,
+                    provider=self._provider,
+                    model=self._call.model,
+                )
             )
         match error if isinstance(error, httpx2.TransportError) else error.__cause__:
             case httpx2.ConnectTimeout():
@@ -206,6 +224,7 @@ class Exchange:
     def _named(self, error: PolyvoxError) -> PolyvoxError:
         error.provider = self._provider
         error.model = error.model or self._call.model or None
+        hide(error, self._secrets)
         return error
 
 

@@ -3,7 +3,7 @@
 import math
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -35,6 +35,18 @@ _SECRETS = re.compile(
     | (?<=[?&]key=)[^&\s"']+
     """
 )
+
+_ADDRESSES = re.compile(
+    r"""(?ix)
+    \b[a-z][a-z0-9+.-]*://[^\s"'<>)\]]+
+    | \bray::[^\s"']+
+    | \b(?:[0-9]{1,3}\.){3}[0-9]{1,3}\b(?::[0-9]+)?
+    | \[[0-9a-f]*:[0-9a-f:]+\](?::[0-9]+)?
+    | \blocalhost\b(?::[0-9]+)?
+    | \b(?:[a-z0-9-]+\.)+(?:com|net|org|io|ai|dev|cloud|internal|local|lan|svc)\b(?::[0-9]+)?
+    """
+)
+"""Where our calls go, and what runs there, is nobody's business."""
 
 _CONTEXT = re.compile(
     r"""(?ix)
@@ -104,8 +116,25 @@ def garbled(what: str, *, provider: str, model: str = "") -> ProviderGarbled:
 
 
 def scrub(text: str) -> str:
-    """Without anything that looks like a credential, and not too long."""
-    return _SECRETS.sub("[removed]", text[: 4 * _MAX_MESSAGE_CHARS])[:_MAX_MESSAGE_CHARS]
+    """Without anything that looks like a credential or an address, and not too long."""
+    shown = _SECRETS.sub("[removed]", text[: 4 * _MAX_MESSAGE_CHARS])
+    return _ADDRESSES.sub("[address removed]", shown)[:_MAX_MESSAGE_CHARS]
+
+
+def hide(error: PolyvoxError, secrets: Collection[str]) -> None:
+    """Take out what no pattern knows: the key that was sent, the host that it went to."""
+    error.message = _without(error.message, secrets)
+    error.args = (error.message,)
+    error.param = error.param and _without(error.param, secrets)
+    error.provider_code = error.provider_code and _without(error.provider_code, secrets)
+
+
+def _without(text: str, secrets: Collection[str]) -> str:
+    for secret in secrets:
+        text = text.replace(secret, "[removed]")
+        begun = next((n for n in range(len(secret) - 1, 3, -1) if text.endswith(secret[:n])), 0)
+        text = text[: len(text) - begun]  # one that the end of the message cut
+    return text
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:

@@ -27,7 +27,7 @@ from models.chat import (
 )
 from models.parts import MADE_ID, json_text
 from models.providers.failures import garbled
-from models.providers.private import BLOCK
+from models.providers.private import BLOCK, Known, kept, rest_of
 from models.usage import UNKNOWN, normal_usage, read_counts
 
 PROVIDER = "google"
@@ -45,6 +45,32 @@ BROKEN = frozenset(
 )
 """The model broke its own protocol: another attempt may fare better."""
 _KNOWN = frozenset(("text", "thoughtSignature", "functionCall", "inlineData"))
+_SAME = frozenset(("STOP", "MAX_TOKENS", "SAFETY", None))
+"""Reasons to end that the canonical form tells apart, and that an answer has in the end."""
+_KNOWN_PART = {
+    "text": True,
+    "thought": True,
+    "thoughtSignature": True,
+    "functionCall": {"name": True, "args": True, "id": True},
+    "inlineData": {"mimeType": True, "data": True},
+}
+_KNOWN_CANDIDATE = {"content": {"role": True, "parts": True}, "finishReason": True, "index": True}
+_KNOWN_USAGE = {
+    "promptTokenCount": True,
+    "candidatesTokenCount": True,
+    "totalTokenCount": True,
+    "thoughtsTokenCount": True,
+    "cachedContentTokenCount": True,
+    "serviceTier": True,
+    "cost": True,
+}
+_KNOWN_ANSWER: Known = {
+    "candidates": [_KNOWN_CANDIDATE],
+    "usageMetadata": _KNOWN_USAGE,
+    "modelVersion": True,
+    "responseId": True,
+    "error": True,
+}
 
 
 class _Camel(Struct, frozen=True, rename="camel"):
@@ -150,7 +176,9 @@ class Answer(_Camel, frozen=True):
     error: Any = None
 
 
-def decode(body: dict[str, Any], *, tool_names: Mapping[str, str] | None = None) -> ChatResponse:
+def decode(
+    body: dict[str, Any], *, tool_names: Mapping[str, str] | None = None, keep_rest: bool = False
+) -> ChatResponse:
     """`tool_names` gives back the caller's names: see `names.original_names`."""
     try:
         answer = msgspec.convert(body, Answer)
@@ -169,7 +197,24 @@ def decode(body: dict[str, Any], *, tool_names: Mapping[str, str] | None = None)
         finish=finish_of(reason, calls=any(isinstance(part, ToolCall) for part in parts)),
         usage=normal(usage, candidate.grounding_metadata if candidate else None),
         service_tier=(usage.service_tier if usage else None) or "",
+        opaque=kept(rest_of_answer(body), PROVIDER) if keep_rest else (),
     )
+
+
+def rest_of_answer(body: dict[str, Any]) -> dict[str, Any]:
+    """What else an answer, or one of a stream's, says."""
+    rest = rest_of(body, _KNOWN_ANSWER)
+    candidates = body.get("candidates") or []
+    if not candidates:
+        return rest
+    first, more = candidates[0], (rest.get("candidates") or [{}])[0]
+    if (reason := first.get("finishReason")) not in _SAME:
+        more["finishReason"] = reason
+    parts = (first.get("content") or {}).get("parts") or ()
+    told = [{} if _KNOWN.isdisjoint(part) else rest_of(part, _KNOWN_PART) for part in parts]
+    if any(told):
+        more["content"] = more.get("content", {}) | {"parts": told}
+    return rest | {"candidates": [more]} if more else rest
 
 
 def decode_usage(usage: object) -> Usage:

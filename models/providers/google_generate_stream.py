@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+import orjson
 
 from models.chat import (
     Chunk,
@@ -22,7 +23,7 @@ from models.chat import (
     ToolCallStarted,
 )
 from models.errors import ProviderGarbled
-from models.parts import json_text
+from models.parts import EVENT, json_text
 from models.providers.failures import garbled, stream_error
 from models.providers.google_generate_answer import (
     BROKEN,
@@ -34,6 +35,7 @@ from models.providers.google_generate_answer import (
     finish_of,
     normal,
     read_part,
+    rest_of_answer,
     tool_call,
 )
 from models.providers.private import BLOCK
@@ -46,7 +48,12 @@ class StreamDecoder:
     """One streamed answer. Function calls come whole, pictures as blocks of the provider's own."""
 
     def __init__(
-        self, *, provider: str = PROVIDER, model: str = "", tool_names: Mapping[str, str] | None = None
+        self,
+        *,
+        provider: str = PROVIDER,
+        model: str = "",
+        tool_names: Mapping[str, str] | None = None,
+        keep_rest: bool = False,
     ) -> None:
         self._provider = provider
         self._model = model
@@ -58,6 +65,9 @@ class StreamDecoder:
         self._usage: object = None
         self._grounding: Grounding | None = None
         self._calls = 0
+        self._keep_rest = keep_rest
+        self._rest: dict[str, Any] = {}
+        """What the latest answer said that the chunks do not have."""
 
     def feed(self, event: str, data: bytes) -> list[Chunk]:  # noqa: ARG002  # Google names no events
         try:
@@ -68,7 +78,19 @@ class StreamDecoder:
         # An error may come as a list of one.
         for answer in got if isinstance(got, list) else (got,):
             self._add(answer, data, chunks)
-        return chunks
+        return self._with_rest(data, chunks) if self._keep_rest else chunks
+
+    def _with_rest(self, data: bytes, chunks: list[Chunk]) -> list[Chunk]:
+        """The answer's chunks after what else it says, where that is not what the one before said."""
+        raw = orjson.loads(data)
+        rest = rest_of_answer(raw[0] if isinstance(raw, list) else raw)
+        if rest == self._rest:
+            return chunks
+        self._rest = rest
+        said = Opaque(PROVIDER, EVENT, json_text(rest))
+        if chunks and isinstance(begun := chunks[0], Started):
+            return [Started(begun.id, begun.model, opaque=(said,)), *chunks[1:]]
+        return [OpaqueDelta(said), *chunks]
 
     def finish(self) -> list[Chunk]:
         """Call at the end of the stream; raises ProviderGarbled if the answer had not ended."""

@@ -14,6 +14,7 @@ from models.chat import (
     ChatResponse,
     Citation,
     FinishReason,
+    Opaque,
     Part,
     Refusal,
     Text,
@@ -23,6 +24,7 @@ from models.chat import (
 )
 from models.parts import json_text
 from models.providers.failures import garbled
+from models.providers.private import Known, kept, rest_of
 from models.usage import UNKNOWN, normal_usage, read_counts
 
 PROVIDER = "openai"
@@ -33,6 +35,44 @@ _FINISH: dict[str, FinishReason] = {
     "function_call": "tool_calls",
     "content_filter": "content_filter",
 }
+
+
+_KNOWN_USAGE = {
+    "prompt_tokens": True,
+    "completion_tokens": True,
+    "total_tokens": True,
+    "prompt_tokens_details": {"cached_tokens": True},
+    "completion_tokens_details": {"reasoning_tokens": True},
+}
+_KNOWN_CALL = {"index": True, "id": True, "type": True, "function": {"name": True, "arguments": True}}
+_KNOWN_SAID = {
+    "role": True,
+    "content": True,
+    "refusal": True,
+    "reasoning_content": True,
+    "reasoning": True,
+    "tool_calls": [_KNOWN_CALL],
+    "annotations": True,
+}
+KNOWN: Known = {
+    "id": True,
+    "object": True,
+    "created": True,
+    "model": True,
+    "service_tier": True,
+    "choices": [
+        {
+            "index": True,
+            "message": _KNOWN_SAID,
+            "delta": _KNOWN_SAID,
+            "finish_reason": True,
+            "logprobs": None,
+        }
+    ],
+    "usage": _KNOWN_USAGE | {"cost": True},
+    "error": True,
+}
+"""`usage.cost` is ours, whoever else may say it."""
 
 
 class _InputDetails(Struct, frozen=True, gc=False):
@@ -71,15 +111,6 @@ class Call(Struct, frozen=True, gc=False):
     custom: _Custom | None = None
 
 
-class _UrlCitation(Struct, frozen=True, gc=False):
-    url: str = ""
-    title: str = ""
-
-
-class _Annotation(Struct, frozen=True, gc=False):
-    url_citation: _UrlCitation | None = None
-
-
 class Said(Struct, frozen=True):
     """A whole message or one delta of it."""
 
@@ -88,12 +119,11 @@ class Said(Struct, frozen=True):
     reasoning_content: str | None = None
     reasoning: str | None = None
     tool_calls: list[Call] | None = None
-    annotations: list[_Annotation] | None = None
+    annotations: list[dict[str, Any]] | None = None
 
     @property
     def citations(self) -> tuple[Citation, ...]:
-        found = (annotation.url_citation for annotation in self.annotations or ())
-        return tuple(Citation(title=cited.title, url=cited.url) for cited in found if cited)
+        return tuple(map(_citation, self.annotations or ()))
 
 
 NOTHING = Said()
@@ -115,7 +145,9 @@ class _Body(Struct, frozen=True):
     service_tier: str | None = None
 
 
-def decode(body: dict[str, Any], *, tool_names: Mapping[str, str] | None = None) -> ChatResponse:
+def decode(
+    body: dict[str, Any], *, tool_names: Mapping[str, str] | None = None, keep_rest: bool = False
+) -> ChatResponse:
     """`tool_names` gives back the caller's names: see `names.original_names`."""
     try:
         answer = msgspec.convert(body, _Body)
@@ -136,6 +168,7 @@ def decode(body: dict[str, Any], *, tool_names: Mapping[str, str] | None = None)
         ),
         usage=decode_usage(answer.usage),
         service_tier=answer.service_tier or "",
+        opaque=kept(rest_of(body, KNOWN), PROVIDER) if keep_rest else (),
     )
 
 
@@ -155,6 +188,16 @@ def _parts(message: Said, names: Mapping[str, str]) -> tuple[Part, ...]:
     for nth, call in enumerate(message.tool_calls or ()):
         parts.append(_tool_call(call, nth, names))
     return tuple(parts)
+
+
+def _citation(annotation: dict[str, Any]) -> Citation:
+    cited = annotation.get("url_citation")
+    url, title = (cited.get("url"), cited.get("title")) if isinstance(cited, dict) else ("", "")
+    return Citation(
+        title=title if isinstance(title, str) else "",
+        url=url if isinstance(url, str) else "",
+        opaque=Opaque(PROVIDER, "annotation", json_text(annotation)),
+    )
 
 
 def _tool_call(call: Call, nth: int, names: Mapping[str, str]) -> ToolCall:

@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+import orjson
 from msgspec import Struct
 
 from models.chat import (
     Chunk,
     CitationDelta,
     Finished,
+    Opaque,
+    OpaqueDelta,
     RefusalDelta,
     Started,
     TextDelta,
@@ -21,8 +24,10 @@ from models.chat import (
     ToolCallStarted,
 )
 from models.errors import ProviderGarbled
+from models.parts import EVENT, RAW_EVENT, json_text
 from models.providers.failures import garbled, stream_error
 from models.providers.openai_chat_answer import (
+    KNOWN,
     NOTHING,
     PROVIDER,
     Call,
@@ -31,6 +36,9 @@ from models.providers.openai_chat_answer import (
     decode_usage,
     finish_of,
 )
+from models.providers.private import rest_of
+
+Json = dict[str, Any]
 
 
 class _Event(Struct, frozen=True):
@@ -49,7 +57,12 @@ class StreamDecoder:
     """One streamed answer. `finish_reason` waits for the usage, which comes after it."""
 
     def __init__(
-        self, *, provider: str = PROVIDER, model: str = "", tool_names: Mapping[str, str] | None = None
+        self,
+        *,
+        provider: str = PROVIDER,
+        model: str = "",
+        tool_names: Mapping[str, str] | None = None,
+        keep_rest: bool = False,
     ) -> None:
         self._provider = provider
         self._model = model
@@ -61,6 +74,11 @@ class StreamDecoder:
         self._tier = ""
         self._calls: dict[int, int] = {}
         self._refused = False
+        self._keep_rest = keep_rest
+        self._rest: Json = {}
+        """What the latest event said that the chunks do not have."""
+        self._last_rest: Json = {}
+        """Of the events that end the answer."""
 
     def feed(self, event: str, data: bytes) -> list[Chunk]:  # noqa: ARG002  # OpenAI names no events
         if self._finished:
@@ -73,6 +91,14 @@ class StreamDecoder:
             raise self._garbled(str(error)) from None
         if got.error is not None:
             raise stream_error(data, provider=self._provider, model=self._model)
+        chunks = self._read(got)
+        if self._keep_rest:
+            chunks = self._with_rest(data, chunks)
+        if not got.choices and got.usage is not None and self._finish is not None:
+            chunks += self.finish()
+        return chunks
+
+    def _read(self, got: _Event) -> list[Chunk]:
         chunks: list[Chunk] = []
         # Azure opens with an event about the prompt that has no id yet.
         if not self._started and (got.id or got.choices):
@@ -85,9 +111,23 @@ class StreamDecoder:
         for choice in got.choices:
             if choice.index == 0:
                 self._add(choice, chunks)
-        if not got.choices and got.usage is not None and self._finish is not None:
-            chunks += self.finish()
         return chunks
+
+    def _with_rest(self, data: bytes, chunks: list[Chunk]) -> list[Chunk]:
+        """The event's chunks after what else it says, where that is not what the one before said."""
+        rest = rest_of(orjson.loads(data), KNOWN)
+        if self._finish is not None and not chunks:
+            self._last_rest |= rest
+            return chunks
+        if not chunks and "choices" in rest:
+            return [OpaqueDelta(Opaque(PROVIDER, RAW_EVENT, json_text(rest)))]
+        if rest == self._rest:
+            return chunks
+        self._rest = rest
+        said = Opaque(PROVIDER, EVENT, json_text(rest))
+        if chunks and isinstance(chunks[0], Started):
+            return [Started(chunks[0].id, chunks[0].model, opaque=(said,)), *chunks[1:]]
+        return [OpaqueDelta(said), *chunks]
 
     def finish(self) -> list[Chunk]:
         """Call at the end of the stream; raises ProviderGarbled if the answer had not ended."""
@@ -97,7 +137,10 @@ class StreamDecoder:
             raise self._garbled("the stream ended before the answer did")
         self._finished = True
         finish = finish_of(self._finish, calls=bool(self._calls), refused=self._refused)
-        return [Finished(finish, decode_usage(self._usage), service_tier=self._tier)]
+        finished = Finished(finish, decode_usage(self._usage), service_tier=self._tier)
+        if self._last_rest == self._rest:
+            return [finished]
+        return [OpaqueDelta(Opaque(PROVIDER, EVENT, json_text(self._last_rest))), finished]
 
     def _add(self, choice: Choice, chunks: list[Chunk]) -> None:
         said = choice.delta or NOTHING

@@ -4,9 +4,10 @@ The SDKs take any `httpx2.AsyncClient` (`http_client=`). This one leaves out wha
 has no use for (redirects, cookies, an auth flow) and builds a request of the same kind only once.
 """
 
-from collections.abc import AsyncIterator, Callable, Hashable
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping
 from contextvars import ContextVar
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 import aiohttp
@@ -20,6 +21,9 @@ MAX_ERROR_BYTES = 64 * 1024
 CALL_ID: ContextVar[str] = ContextVar("call_id", default="")
 """What we call the request that is sent next, for the provider's records: OpenAI documents the header, the
 others ignore it. No argument of the SDKs, as those would build each request anew for it."""
+
+EXTRA_HEADERS: ContextVar[Mapping[str, str]] = ContextVar("extra_headers", default=MappingProxyType({}))
+"""What else the request that is sent next says in its headers, for the same reason no argument."""
 
 _CALL_ID_HEADER = "x-client-request-id"
 _KEEPALIVE_S = 30.0
@@ -99,6 +103,7 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
         if call_id := CALL_ID.get():
             headers = CIMultiDict(headers)
             headers[_CALL_ID_HEADER] = call_id
+            headers.update(EXTRA_HEADERS.get())
         try:
             response = await session.request(
                 request.method,

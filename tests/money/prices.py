@@ -74,7 +74,7 @@ class Check:
         protocol = self.oracle.protocols[model]
         call = tellable(call, protocol)
         expected = self.oracle.dollars(model, day, call)
-        answer = WIRES[protocol].decode(body(call, protocol), tool_names={})
+        answer = WIRES[protocol].decode(body(call, protocol), tool_names={}, keep_rest=False)
         try:
             charged = self._charged(model, day, answer.usage, answer.service_tier, call.batch, basis_points)
         except UnknownPrice:

@@ -3,10 +3,14 @@
 from dataclasses import dataclass
 from typing import Literal, runtime_checkable
 from typing import Protocol as Interface
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from models.providers.transport import LeanClient, ResponseBody
+
+_TELLING_CHARS = 4
+"""Shorter than that it may be part of any word."""
 
 Protocol = Literal["openai_chat", "anthropic_messages", "google_generate"]
 
@@ -24,6 +28,12 @@ class Host:
     max_connections: int = 2_048
     connect_timeout_s: float = 5.0
     """Where a call does not say; a free connection of the pool is waited for as long."""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What nobody is to be told: where it is called, and as whom."""
+        known = (self.key.get_secret_value(), urlsplit(self.base_url or "").netloc)
+        return tuple(secret for secret in known if len(secret) >= _TELLING_CHARS)
 
     def http_client(self) -> LeanClient:
         return LeanClient(max_connections=self.max_connections, connect_timeout_s=self.connect_timeout_s)

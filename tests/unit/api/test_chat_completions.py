@@ -255,7 +255,7 @@ async def test_a_provider_that_fails_first(
         (HELLO | {"seed": 2**70}, "seed", ""),
         (HELLO | {"max_tokens": 2**70}, "max_tokens", ""),
         (HELLO | {"functions": [{"name": "f"}]}, "functions", "not supported"),
-        (HELLO | {"logprobs": True}, "logprobs", "not supported"),
+        (HELLO | {"model": "claude-haiku-4-5", "logprobs": True}, "logprobs", "no log probabilities"),
         (HELLO | {"stream": "yes"}, "stream", "bool"),
         (HELLO | {"tool_choice": "maybe"}, "tool_choice", "maybe"),
     ],

@@ -76,6 +76,7 @@ FREE: dict[Route, dict[str, Any]] = {
     ("GET", "/v1beta/models/{model}"): {"model": "auto"},
     ("POST", "/v1/messages/count_tokens"): CHAT | {"model": "claude-haiku-4-5"},
     ("POST", "/v1/responses/input_tokens"): {"model": "gpt-5.4-mini", "input": "hi"},
+    ("POST", "/v1/responses/compact"): {"model": "gpt-5.4-mini", "input": "hi"},
     ("POST", "/v1/models/{model}:countTokens"): CONTENTS | {"model": "gemini-3.5-flash"},
     ("POST", "/v1beta/models/{model}:countTokens"): CONTENTS | {"model": "gemini-3.5-flash"},
     ("POST", "/api/chat/switch-model"): {"conversationId": CONVERSATION, "newModelId": "claude-haiku-4-5"},

@@ -266,7 +266,6 @@ async def test_errors_are_googles(error: Any, status: int, named: str, kind: typ
         ({"tools": [{"googleSearch": {}}]}, "tools"),
         ({"generationConfig": {"candidateCount": 2}}, "generationConfig.candidateCount"),
         ({"generation_config": {"response_modalities": ["AUDIO"]}}, "generation_config.response_modalities"),
-        ({"generationConfig": {"responseLogprobs": True}}, "generationConfig.responseLogprobs"),
         ({"contents": []}, "contents"),
         ({"contents": [{"role": "robot", "parts": []}]}, "contents[0].role"),
     ],

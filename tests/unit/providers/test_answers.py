@@ -44,11 +44,13 @@ def google(*parts: Json, finish: str | None = "STOP", **fields: Any) -> ChatResp
 
 
 def test_openai() -> None:
+    cited = {"type": "url_citation", "url_citation": {"url": "https://x.org", "title": "X"}}
+    annotation = Opaque("openai", "annotation", compact(cited))
     answer = openai(
         {
             "content": "3C",
             "reasoning_content": "hm",
-            "annotations": [{"type": "url_citation", "url_citation": {"url": "https://x.org", "title": "X"}}],
+            "annotations": [cited],
             "tool_calls": [
                 {"id": "c1", "type": "function", "function": {"name": "look", "arguments": '{"at":"Os'}},
                 {"id": "c2", "type": "custom", "custom": {"name": "sql", "input": "SELECT 1"}},
@@ -62,7 +64,7 @@ def test_openai() -> None:
         model="gpt",
         parts=(
             Thinking("hm"),
-            Text("3C", (Citation(title="X", url="https://x.org"),)),
+            Text("3C", (Citation(title="X", url="https://x.org", opaque=annotation),)),
             ToolCall("c1", "look", '{"at":"Os'),
             ToolCall("c2", "sql", '{"input":"SELECT 1"}', freeform=True),
         ),
