@@ -5,8 +5,12 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
+from typing import Any
 
 import msgspec
+from pydantic import ValidationError
+from ray import serve
 
 from deployments.catalogue import following, live_catalogue
 from deployments.housekeeping import Job
@@ -17,17 +21,19 @@ from models.catalog import Catalog, Mode
 from models.chat import ChatRequest
 from models.errors import PolyvoxError
 from models.ports import Router
-from models.routing.classifier import ServedClassifier
-from models.routing.classifying import ClassifierThread
 from models.routing.decisions import KEPT_FOR, PostgresDecisions
 from models.routing.feedback import Learning, Tastes
 from models.routing.performance import LivePerformance
 from models.routing.performance_store import PostgresPerformance
+from models.routing.promotions import PromotionJob, Promotions
 from models.routing.router import LearnedRouter, Setting
+from models.routing.serving import RouterConfig, load
+from models.routing.staged import StagedClassifier
 from models.store import Database
 
 log = logging.getLogger(__name__)
 
+FOLLOW_EVERY_S = 2.0
 LEARN_EVERY_S = 1.5
 """So old is what a replica knows that has just died."""
 KEEP_EVERY_S = 60.0
@@ -71,7 +77,8 @@ class RouterDeployment(LaneDeployment):
         database = Database(
             environment.database_url.get_secret_value(), max_size=2, application_name="polyvox-router"
         )
-        self._classifier = ClassifierThread(ServedClassifier())
+        trusted = [environment.artefact_keys_path]
+        self._classifier = StagedClassifier(load=partial(load, trusted=trusted))
         self._performance = LivePerformance()
         self._kept = PostgresPerformance(database)
         self._learning = Learning(database)
@@ -83,6 +90,11 @@ class RouterDeployment(LaneDeployment):
             performance=self._performance.performance,
             tastes=Tastes(database, clock=time.monotonic).of,
         )
+        trial = PromotionJob(
+            Promotions(database),
+            self._classifier,
+            replica=serve.get_replica_context().replica_id.unique_id,
+        )
         self._is_restored = False
         super().__init__(
             {"plan": RouterCalls(self._router, self._learn).plan},
@@ -92,9 +104,17 @@ class RouterDeployment(LaneDeployment):
                 Job("what was learned", LEARN_EVERY_S, self._learn),
                 Job("how models did", KEEP_EVERY_S, self._keep),
                 Job("old decisions", FORGET_EVERY_S, self._forget),
+                Job("the classifier on trial", FOLLOW_EVERY_S, trial.run_once),
                 *sharing(environment, self._performance),
             ],
         )
+
+    async def reconfigure(self, config: dict[str, Any]) -> None:
+        """Which classifier serves, and which is on trial: Serve says so at the start, and when it changes."""
+        try:
+            await self._classifier.use(RouterConfig.model_validate(config))
+        except ValidationError as error:
+            log.error("a configuration of the router is wrong, the one before it stands: %s", error)
 
     async def __del__(self) -> None:
         await super().__del__()

@@ -86,6 +86,8 @@ class Environment(BaseSettings):
 
     pepper_path: Path = Path(".polyvox/secrets/pepper")
     """What API keys are hashed with; see `models.identity.keys`."""
+    artefact_keys_path: Path = Path(".polyvox/artefact_keys")
+    """Public keys, one a file: classifiers signed by their owners may serve, beside the bundled one."""
     outbox_path: Path = Path(".polyvox/outbox")
     """What calls cost while the ledger is away; on a disk that outlives the replica."""
     catalog_path: Path = Path(".polyvox/catalog.toml")

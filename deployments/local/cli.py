@@ -15,6 +15,7 @@ import typer
 
 from deployments.local.home import REPOSITORY, AlreadyRunning, Home
 from deployments.local.ledger_command import ledger
+from deployments.local.router_command import router
 from deployments.local.service import ServiceFailed
 
 _DETACHED_READY_WITHIN_S = 300
@@ -25,6 +26,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 keys = typer.Typer(no_args_is_help=True, help="API keys.")
 app.add_typer(keys, name="keys")
 app.add_typer(ledger, name="ledger")
+app.add_typer(router, name="router")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 

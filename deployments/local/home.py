@@ -73,6 +73,11 @@ class Home:
         """What API keys are hashed with; it never enters the database."""
         return self.path / "secrets" / "pepper"
 
+    @property
+    def artefact_keys(self) -> Path:
+        """Public keys of those whose classifiers may serve here."""
+        return self.path / "artefact_keys"
+
     def run_dir(self) -> Path:
         """A directory whose paths are short enough for the UNIX sockets of Ray, HAProxy and Valkey."""
         if len(str(self.path / "run")) + _LONGEST_TAIL <= UNIX_SOCKET_PATH_MAX:

@@ -73,6 +73,8 @@ class Plan:
             "POLYVOX_REDIS_URL": redis_url,
             "POLYVOX_PEPPER_PATH": str(home.pepper),
             "POLYVOX_CATALOG_PATH": environ.get("POLYVOX_CATALOG_PATH") or str(home.path / "catalog.toml"),
+            "POLYVOX_ARTEFACT_KEYS_PATH": environ.get("POLYVOX_ARTEFACT_KEYS_PATH")
+            or str(home.artefact_keys),
             "POLYVOX_OUTBOX_PATH": str(home.path / "outbox"),
             **sandbox_environment(simulated, sandbox.url),
         }

@@ -8,15 +8,22 @@ node died, and with 3 when an application cannot be deployed.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ray
 import yaml
 from ray._private.node import Node
 from ray._private.parameter import RayParams
+
+from deployments.router_config import FILE, read_router_config, with_router_config
+
+if TYPE_CHECKING:
+    from ray.serve._private.client import ServeControllerClient
 
 _OBJECT_STORE_BYTES = 200_000_000
 _WATCH_EVERY_S = 0.5
@@ -46,14 +53,37 @@ def start_node(temp_dir: str) -> Node:
     return HeadNode(parameters, head=True, shutdown_at_exit=True, spawn_reaper=False)
 
 
-def read_config(path: Path, *, host: str, port: int) -> dict[str, Any]:
-    """`serve_config.yaml` with this machine's address in it."""
+def read_config(path: Path, *, home: Path, host: str, port: int) -> dict[str, Any]:
+    """`serve_config.yaml` with this machine's address in it, and what the router of this home is told."""
     config: dict[str, Any] = yaml.safe_load(path.read_text())
     config["http_options"] = {**config.get("http_options", {}), "host": host, "port": port}
-    return config
+    try:
+        return with_router_config(config, read_router_config(home))
+    except ValueError as error:
+        print(error, file=sys.stderr, flush=True)
+        return config
 
 
-def deploy(config: dict[str, Any]) -> None:
+class RouterNews:
+    """Whether the router of a home is told something else than at the last look."""
+
+    def __init__(self, home: Path) -> None:
+        self._path = home / FILE
+        self._seen = self._state()
+
+    def has_changed(self) -> bool:
+        before, self._seen = self._seen, self._state()
+        return self._seen != before
+
+    def _state(self) -> tuple[int, int] | None:
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            return None
+        return found.st_ino, found.st_mtime_ns
+
+
+def deploy(config: dict[str, Any]) -> ServeControllerClient:
     """Hand the applications to Serve and wait for them. Raises RuntimeError where one cannot run.
 
     As `serve run` does it, but for one thing: the applications are built while the proxies start.
@@ -77,6 +107,7 @@ def deploy(config: dict[str, Any]) -> None:
     ray.get(proxies)
     for application in schema.applications:
         client._wait_for_application_running(application.name)
+    return client
 
 
 def main() -> int:
@@ -89,13 +120,20 @@ def main() -> int:
 
     node = start_node(arguments.temp_dir)
     ray.init(address=node.gcs_address, namespace="serve", log_to_driver=False, _temp_dir=arguments.temp_dir)
+    from ray.serve.schema import ServeDeploySchema
+
+    home = Path(os.environ["POLYVOX_HOME"])
+    read = partial(read_config, arguments.config, home=home, host=arguments.host, port=arguments.port)
+    news = RouterNews(home)
     try:
-        deploy(read_config(arguments.config, host=arguments.host, port=arguments.port))
+        client = deploy(read())
     except RuntimeError as error:
         print(error, file=sys.stderr, flush=True)
         return _DEPLOY_FAILED
     while not node.dead_processes():  # type: ignore[no-untyped-call]
         time.sleep(_WATCH_EVERY_S)
+        if news.has_changed():  # a changed `user_config` restarts nobody
+            client.deploy_apps(ServeDeploySchema.model_validate(read()), _blocking=False)
     return _DAEMON_DIED
 
 

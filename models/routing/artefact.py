@@ -2,7 +2,8 @@
 
 import hashlib
 import io
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -12,13 +13,16 @@ from numpy.typing import NDArray
 
 from models.errors import Internal
 from models.routing.features import fingerprint
+from models.routing.signature import is_signed
 from models.routing.task import TASKS
 
-SCHEMA = 1
+SCHEMA = 2
 BUNDLED = Path(__file__).with_name("artefact")
 """The one that the project comes with."""
 
 MANIFEST = "manifest.json"
+SIGNATURE = "manifest.sig"
+"""Over the manifest, which has the SHA-256 of each other file."""
 HEADS = "heads.npz"
 ENCODER = "encoder.onnx"
 TOKENIZER = "tokenizer.json"
@@ -64,13 +68,37 @@ class Artefact(Struct, frozen=True):
     tokenizer: bytes
 
 
-def read_artefact(directory: Path) -> Artefact:
-    """Raises Internal if a file is missing or not the one of the manifest, or if it is for other code."""
+def read_signed(directory: Path, *, trusted: Sequence[Path] = ()) -> Artefact:
+    """What may serve. `trusted` are folders of public keys beside the bundled ones.
+
+    Raises Internal if nobody who is trusted has signed it, and where `read_artefact` does.
+    """
     try:
-        manifest = msgspec.json.decode((directory / MANIFEST).read_bytes(), type=Manifest)
+        manifest, signature = _bounded(directory / MANIFEST), _bounded(directory / SIGNATURE)
+        if not is_signed(manifest, signature, trusted=trusted):
+            raise ValueError("nobody who is trusted has signed it")
+    except (OSError, ValueError) as error:
+        raise Internal(f"the classifier's artefact in {directory.name} is not trusted: {error}") from error
+    return _artefact(directory, manifest)
+
+
+def read_artefact(directory: Path) -> Artefact:
+    """Whoever made it: for looking at, and for training on.
+
+    Raises Internal if a file is missing or not the one of the manifest, or if it is for other code.
+    """
+    try:
+        return _artefact(directory, _bounded(directory / MANIFEST))
+    except (OSError, ValueError) as error:
+        raise Internal(f"the classifier's artefact in {directory.name} cannot be read: {error}") from error
+
+
+def _artefact(directory: Path, encoded: bytes) -> Artefact:
+    try:
+        manifest = msgspec.json.decode(encoded, type=Manifest)
         contents = {name: _checked(directory / name, manifest) for name in FILES}
         heads = _arrays(contents[HEADS])
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise Internal(f"the classifier's artefact in {directory.name} cannot be read: {error}") from error
     _fits(manifest)
     return Artefact(manifest, heads, contents[ENCODER], contents[TOKENIZER])
@@ -88,11 +116,17 @@ def packed(arrays: Arrays) -> bytes:
 
 
 def _checked(path: Path, manifest: Manifest) -> bytes:
-    if path.stat().st_size > MAX_BYTES:
-        raise ValueError(f"{path.name} is larger than any artefact")
-    content = path.read_bytes()
+    content = _bounded(path)
     if sha256(content) != manifest.sha256.get(path.name):
         raise ValueError(f"{path.name} is not the file that the manifest names")
+    return content
+
+
+def _bounded(path: Path) -> bytes:
+    with path.open("rb") as file:
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"{path.name} is larger than any artefact")
     return content
 
 

@@ -5,37 +5,32 @@ requests at once.
 """
 
 import hashlib
-import logging
 from collections import OrderedDict
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from models.chat import Message
 from models.errors import Internal
-from models.routing.artefact import BUNDLED, Artefact, Manifest, read_artefact
-from models.routing.cues import cues
+from models.routing.artefact import BUNDLED, Artefact, Manifest, read_signed
 from models.routing.difficulty import difficulty
-from models.routing.features import Seen, look
+from models.routing.features import Seen, is_readable, look
 from models.routing.heads import Heads, Scores
 from models.routing.language import language_of
 from models.routing.sentences import Encode, load_sentences
 from models.routing.task import TASKS, TaskPrediction
 from models.routing.turns import classified_text
 
-log = logging.getLogger(__name__)
-
 KEPT_ANSWERS = 50_000
 _NONE = len(TASKS)
-_UNREAD_SHARE = 0.3
-"""Of a text in letters that the encoder does not know, its vectors say nothing."""
 
 
 class Classifier(Protocol):
-    def classify(self, texts: Sequence[str]) -> list[TaskPrediction]: ...
+    def classify(self, texts: Sequence[str], *, hurried: bool = False) -> list[TaskPrediction]:
+        """In the order of the texts; `hurried`: by what takes little time."""
+        ...
 
 
 class TaskClassifier:
@@ -57,23 +52,26 @@ class TaskClassifier:
         except Exception as error:
             raise Internal(f"the classifier's artefact {self.manifest.version} does not work") from error
 
-    def classify(self, texts: Sequence[str]) -> list[TaskPrediction]:
-        """In the order of the texts."""
+    def classify(self, texts: Sequence[str], *, hurried: bool = False) -> list[TaskPrediction]:
+        """`hurried`: by what is remembered and the first look alone, which is not remembered then."""
         keys = [_key(text) for text in texts]
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._kept}
-        made = dict(zip(missing, self._classified(list(missing.values())), strict=True))
+        made = dict(zip(missing, self._classified(list(missing.values()), hurried=hurried), strict=True))
         answers = [made.get(key) or self._kept[key] for key in keys]
-        self._keep(dict(zip(keys, answers, strict=True)))
+        known = {key: answer for key, answer in zip(keys, answers, strict=True) if key not in made}
+        self._keep(known if hurried else dict(zip(keys, answers, strict=True)))
         return answers
 
     def classify_turns(self, conversations: Sequence[Sequence[Message]]) -> list[TaskPrediction]:
         """What each conversation's last user turn asks for, in the light of what went before."""
         return self.classify([classified_text(messages) for messages in conversations])
 
-    def _classified(self, texts: Sequence[str]) -> list[TaskPrediction]:
+    def _classified(self, texts: Sequence[str], *, hurried: bool) -> list[TaskPrediction]:
         seen = [look(text) for text in texts]
         scores = [self._heads.first(one) for one in seen]
-        unsure = [row for row, one in enumerate(seen) if self._wants_encoder(one, scores[row])]
+        unsure = [
+            row for row, one in enumerate(seen) if not hurried and self._wants_encoder(one, scores[row])
+        ]
         if unsure:
             vectors = self._encode([texts[row] for row in unsure])
             second = self._heads.second([seen[row] for row in unsure], vectors)
@@ -84,9 +82,7 @@ class TaskClassifier:
 
     def _wants_encoder(self, seen: Seen, scores: Scores) -> bool:
         return (
-            len(seen.hashed) > 0
-            and float(np.exp(scores.max())) < self.manifest.sure_at
-            and unread_share(seen) < _UNREAD_SHARE
+            len(seen.hashed) > 0 and float(np.exp(scores.max())) < self.manifest.sure_at and is_readable(seen)
         )
 
     def _told(self, text: str, seen: Seen, scores: Scores) -> TaskPrediction:
@@ -119,45 +115,13 @@ class TaskClassifier:
             raise Internal("its scores are none")
 
 
-class ServedClassifier:
-    """The classifier that serves, and goes on serving where the next one is no good."""
-
-    def __init__(self, directory: Path = BUNDLED) -> None:
-        """Raises Internal if there is nothing to serve with."""
-        self._serving = TaskClassifier(read_artefact(directory))
-
-    @property
-    def version(self) -> str:
-        return self._serving.manifest.version
-
-    def use(self, directory: Path) -> bool:
-        """From the next call on, if it can be read and works; else False, and all is as it was."""
-        try:
-            self._serving = TaskClassifier(read_artefact(directory))
-        except Internal as error:
-            log.warning("%s goes on serving: %s", self.version, error.message)
-            return False
-        return True
-
-    def classify(self, texts: Sequence[str]) -> list[TaskPrediction]:
-        return self._serving.classify(texts)
-
-    def classify_turns(self, conversations: Sequence[Sequence[Message]]) -> list[TaskPrediction]:
-        return self._serving.classify_turns(conversations)
-
-
-def unread_share(seen: Seen) -> float:
-    """Of a text's head and tail, the characters outside ASCII; the last of `features`' own."""
-    return float(seen.dense[-3 * len(cues().concepts) - 1])
-
-
 def _key(text: str) -> bytes:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 @cache
 def _bundled() -> TaskClassifier:
-    return TaskClassifier(read_artefact(BUNDLED))
+    return TaskClassifier(read_signed(BUNDLED))
 
 
 def classify(texts: Sequence[str]) -> list[TaskPrediction]:

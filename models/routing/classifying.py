@@ -1,6 +1,7 @@
 """A classifier for an event loop: one thread does the work, and those who wait are answered together."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,21 +18,26 @@ BATCH = 16
 PATIENCE_S = 0.5
 """A decision is not worth waiting longer for what it is about."""
 
+SHARE = 0.25
+"""Of a core, for whatever takes more than a first look, where many ask: a decision that is somewhat better is
+not worth an answer that comes later. `SAVED_S` of it are at hand after a while in which few asked."""
+SAVED_S = 1.0
+
 _Waiting = tuple[str, "asyncio.Future[TaskPrediction]"]
 
 
 class ClassifierThread:
     """Belongs to one event loop."""
 
-    def __init__(self, classifier: Classifier) -> None:
+    def __init__(self, classifier: Classifier, *, share: float = SHARE, saved_s: float = SAVED_S) -> None:
         self._classifier = classifier
+        self._budget = Budget(share, saved_s)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="classifier")
         self._waiting: deque[_Waiting] = deque()
         self._work: asyncio.Task[None] | None = None
 
-    async def classify(self, messages: Sequence[Message], key: str = "") -> TaskPrediction:
+    async def classify(self, messages: Sequence[Message]) -> TaskPrediction:
         """What the last user turn asks for. Raises Overloaded where that would take too long."""
-        del key
         if len(self._waiting) >= MAX_WAITING:
             raise Overloaded("too many texts wait to be classified")
         answer: asyncio.Future[TaskPrediction] = asyncio.get_running_loop().create_future()
@@ -68,4 +74,30 @@ class ClassifierThread:
                     answer.set_result(task)
 
     def _classify(self, texts: Sequence[str]) -> Sequence[TaskPrediction]:
-        return self._classifier.classify(texts) if texts else []
+        if not texts:
+            return []
+        hurried = not self._budget.has_some(time.monotonic())
+        began = time.thread_time()
+        try:
+            return self._classifier.classify(texts, hurried=hurried)
+        finally:
+            self._budget.spend(time.thread_time() - began)
+
+
+class Budget:
+    """Seconds of a core: `share` of the time that goes by, of which no more than `saved_s` are kept."""
+
+    def __init__(self, share: float, saved_s: float) -> None:
+        self._share, self._most_s = share, saved_s
+        self._left_s = saved_s
+        self._as_of: float | None = None
+
+    def has_some(self, now: float) -> bool:
+        """`now` in seconds, by any clock that does not go back."""
+        gone_by = 0.0 if self._as_of is None else now - self._as_of
+        self._as_of = now
+        self._left_s = min(self._most_s, self._left_s + gone_by * self._share)
+        return self._left_s > 0
+
+    def spend(self, seconds: float) -> None:
+        self._left_s -= seconds

@@ -23,6 +23,7 @@ TAIL_CHARS = 160
 HASHED = 1 << 14
 """Columns that words and word pairs share."""
 
+_UNREAD_SHARE = 0.3
 _OPENING_WORDS = 12
 _OPENING_GLYPHS = 24
 _PLACES = 3
@@ -30,6 +31,9 @@ _MANY = 4.0
 _CAPITALS = string.ascii_uppercase.encode()
 _MASK = HASHED - 1
 _PAIR = 0x9E3779B1
+_GLYPHS = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
+"""Thai, kana, Chinese characters and Hangul: what stands between two spaces is no word."""
+_GLYPH_ENDS = (2, 3)
 _CODE = re.compile(
     r"```|[{};]\s*$|^\s*(?:def|class|import|from|#include|public|const|let|var|SELECT)\b|</?\w+>|\w\(\)|=>|::|->",
     re.M,
@@ -69,7 +73,17 @@ def look(text: str, known: Cues | None = None) -> Seen:
     view = f"{head}\n{tail}" if tail else head
     found = found_by.find(view.lower())
     dense = [*_built(text, view), *_named(found, len(view), len(found_by.concepts))]
-    return Seen(np.asarray(dense, np.float32), _hashes(found))
+    return Seen(np.asarray(dense, np.float32), _hashes(found, view))
+
+
+def unread_share(seen: Seen) -> float:
+    """Of a text's head and tail, the characters outside ASCII: the last of what `_built` tells."""
+    return float(seen.dense[-_PLACES * len(cues().concepts) - 1])
+
+
+def is_readable(seen: Seen) -> bool:
+    """By the encoder: of a text in letters that it does not know its vectors say nothing."""
+    return unread_share(seen) < _UNREAD_SHARE
 
 
 def dense_width(known: Cues | None = None) -> int:
@@ -153,15 +167,34 @@ def _mark(named: list[float], hits: Sequence[Hit], *, opening: int, closing: int
         named[at + 2] = min(named[at + 2] + 1 / _MANY, 1.0)
 
 
-def _hashes(found: Found) -> NDArray[np.int64]:
+def _hashes(found: Found, view: str) -> NDArray[np.int64]:
     """Words, pairs of neighbours, what the text opens and ends with, and concepts in their order."""
-    words = [crc32(word.encode("utf-8", "replace")) for word in found.words]
+    words = [_hash(word) for word in found.words]
     columns = set(words)
     columns.update(a * _PAIR + b for a, b in pairwise(words))
     columns.update(word * 3 + 1 for word in words[:2])
     columns.update(word * 5 + 2 for word in words[-2:])
+    if found.unspaced:
+        columns.update(_glyph_hashes(view))
     hits = [hit.concept for hit in (*found.by_glyph, *found.by_word)][:40]
     columns.update((a * 977 + b) * 7919 + 3 for a, b in pairwise(hits))
     if hits:
         columns.add(hits[0] * 7907 + 5)
     return np.unique(np.fromiter(((c ^ (c >> 15)) & _MASK for c in columns), np.int64, len(columns)))
+
+
+def _glyph_hashes(view: str) -> Iterator[int]:
+    """Single characters, pairs of them, and what the first run of them opens and the last one ends with."""
+    runs = _GLYPHS.findall(view)
+    for run in runs:
+        codes = [ord(glyph) * _PAIR for glyph in run]
+        yield from codes
+        yield from [(first >> 3) ^ (second * 31) for first, second in pairwise(codes)]
+    if runs:
+        for length in _GLYPH_ENDS:
+            yield _hash(runs[0][:length]) * 3 + 1
+            yield _hash(runs[-1][-length:]) * 5 + 2
+
+
+def _hash(text: str) -> int:
+    return crc32(text.encode("utf-8", "replace"))

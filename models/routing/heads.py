@@ -12,9 +12,10 @@ from models.routing.sentences import Vectors
 Scores = NDArray[np.float32]
 """(texts, classes): logarithms of probabilities, a class for each task, the last for no request."""
 
-HASHED_WEIGHT = 12.0
+HASHED_WEIGHT = 20.0
 """A prompt's words weigh together as much as this many of its other features, each of deviation one."""
-EMBEDDED_WEIGHT = 0.7
+EMBEDDED_WEIGHT = 1.5
+_FIRST_SHARE = 0.35
 
 
 class Heads:
@@ -52,8 +53,8 @@ class Heads:
 
 
 def joined(first: Scores, second: Scores) -> Scores:
-    """The geometric mean of what the two say."""
-    return log_softmax((first + second) / 2)
+    """The weighted geometric mean of what the two say."""
+    return log_softmax(_FIRST_SHARE * first + (1 - _FIRST_SHARE) * second)
 
 
 def calibrated(scores: Scores, sharpness: NDArray[np.floating]) -> Scores:

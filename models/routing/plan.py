@@ -82,6 +82,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     task_confidence: float = 0.0
     difficulty: float = 0.5
     language: str = ""
+    artefact: str = ""
+    """The digest of the manifest of the classifier that told the task; empty where none did."""
     decision_id: str = ""
     seat: Seat = "none"
     switch_cost_pico: int = 0

@@ -190,7 +190,7 @@ class LearnedRouter:
         )
         decided = decide(question, at, day=datetime.now(UTC).date())
         explored = explore(decided, self._rng, share=setting.exploration)
-        return replace(explored, decision_id=f"dec_{uuid4().hex}")
+        return replace(explored, decision_id=f"dec_{uuid4().hex}", artefact=task.artefact)
 
     def _preferences(self, setting: Setting, task: TaskPrediction) -> Mapping[str, float]:
         if not setting.user_id:

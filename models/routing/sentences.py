@@ -10,11 +10,12 @@ from models.routing.features import HEAD_CHARS, TAIL_CHARS
 
 Vectors = NDArray[np.float32]
 Encode = Callable[[Sequence[str]], Vectors]
-"""From texts to (texts, EMBEDDED)."""
+"""From texts to (texts, EMBEDDED), each of length one."""
+Tokens = Callable[[str], list[int]]
 
-EMBEDDED = 768
-"""384 numbers for the head, and as many for the tail."""
+EMBEDDED = 384
 MAX_TOKENS = 128
+"""Of head and tail together."""
 RUN_TOKENS = 1_024
 """Padding included, at once."""
 
@@ -25,41 +26,47 @@ def load_sentences(graph: bytes, tokenizer: bytes, *, threads: int = 1) -> Encod
     # Read when it is imported: without it, it reports to its maker.
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime as ort
-    from tokenizers import Tokenizer
 
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = _ERRORS_ONLY
     session = ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    cut = Tokenizer.from_str(tokenizer.decode())
-    cut.no_padding()
-    cut.enable_truncation(MAX_TOKENS)
+    cut = tokens_by(tokenizer)
 
     def run(ids: NDArray[np.int64], mask: NDArray[np.int32]) -> Vectors:
         (vectors,) = session.run(None, {"ids": ids, "mask": mask})
         return np.asarray(vectors, np.float32)
 
     def encode(texts: Sequence[str]) -> Vectors:
-        parts = list(dict.fromkeys(part for text in texts for part in halves(text)))
         # One by one: the tokenizer's own batches start as many threads as there are cores.
-        vectors = dict(zip(parts, _encoded([cut.encode(part).ids for part in parts], run), strict=True))
-        return np.asarray([np.concatenate([vectors[p] for p in halves(text)]) for text in texts], np.float32)
+        return _encoded([cut(text) for text in texts], run)
 
     return encode
 
 
-def halves(text: str) -> tuple[str, str]:
-    """Head and tail; of a short text the same twice, which is encoded once."""
-    clean = text.encode("utf-8", "replace").decode()
-    return clean[:HEAD_CHARS], clean[-TAIL_CHARS:] if len(clean) > HEAD_CHARS else clean[:HEAD_CHARS]
+def tokens_by(tokenizer: bytes) -> Tokens:
+    """Those of a text's head, and after a separator those of its tail, where it is longer than a head."""
+    from tokenizers import Tokenizer
+
+    cut = Tokenizer.from_str(tokenizer.decode())
+    cut.no_padding()
+    cut.enable_truncation(MAX_TOKENS)
+
+    def tokens(text: str) -> list[int]:
+        clean = text.encode("utf-8", "replace").decode()
+        head, tail = clean[:HEAD_CHARS], clean[HEAD_CHARS:][-TAIL_CHARS:]
+        ids: list[int] = cut.encode(head, tail or None).ids
+        return ids
+
+    return tokens
 
 
 def _encoded(
     tokens: Sequence[Sequence[int]], run: Callable[[NDArray[np.int64], NDArray[np.int32]], Vectors]
 ) -> Vectors:
     """Longest first, in bounded portions, so that little is padded."""
-    made = np.empty((len(tokens), EMBEDDED // 2), np.float32)
+    made = np.empty((len(tokens), EMBEDDED), np.float32)
     order = sorted(range(len(tokens)), key=lambda row: len(tokens[row]))
     while order:
         rows = [order.pop()]

@@ -35,6 +35,8 @@ class TaskPrediction(Struct, frozen=True, kw_only=True):
     """ISO 639-1 of what is asked in; `und` where nobody can tell."""
     abstained: bool = False
     """The prompt is like none that the classifier knows: `task` is a guess."""
+    artefact: str = ""
+    """The digest of the classifier's manifest, where one said so."""
 
     def distribution(self) -> tuple[float, ...]:
         """One probability for each of `TASKS`, whatever is known."""

@@ -37,6 +37,8 @@ class DecisionOut(Out):
     task_confidence: float
     difficulty: float
     language: str
+    artefact: str
+    """The digest of the classifier's manifest; empty where none was asked."""
     needs: list[str]
     estimated_input_tokens: int
     confidence: float
@@ -56,6 +58,7 @@ def shown(plan: Plan) -> DecisionOut:
         task_confidence=plan.task_confidence,
         difficulty=plan.difficulty,
         language=plan.language,
+        artefact=plan.artefact,
         needs=list(plan.needs),
         estimated_input_tokens=plan.estimated_input_tokens,
         confidence=plan.confidence,

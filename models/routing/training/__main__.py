@@ -3,8 +3,10 @@
 import argparse
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from models.routing.training.making import make_artefact
+from models.routing.training.signing import new_key
 
 
 def main() -> None:
@@ -15,9 +17,31 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="the folder that the artefact is written to")
     parser.add_argument("--version", default="v1", help="names the artefact")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--groups", type=int, default=2, help="encoders tuned for measuring, each without a group of sources"
+    )
+    signer = parser.add_mutually_exclusive_group()
+    signer.add_argument("--key", type=Path, help="the Ed25519 private key (PEM) that it is signed with")
+    signer.add_argument(
+        "--once", type=Path, metavar="PUBLIC", help="sign with a new key that nobody keeps; its public half"
+    )
+    parser.add_argument("--kept", type=Path, help="a folder for what takes long and may be wanted again")
     args = parser.parse_args()
     files = [file for given in args.data for file in _files(given)]
-    manifest = make_artefact(files, args.out, version=args.version, seed=args.seed)
+    with TemporaryDirectory() as directory:
+        key = args.key
+        if args.once is not None:
+            key = Path(directory) / "key.pem"
+            new_key(key, args.once)
+        manifest = make_artefact(
+            files,
+            args.out,
+            version=args.version,
+            seed=args.seed,
+            groups=args.groups,
+            key=key,
+            kept=args.kept,
+        )
     for name, figure in manifest.metrics.items():
         sys.stdout.write(f"{name:40} {figure:.4f}\n")
 

@@ -14,8 +14,10 @@ from models.routing.training.material import NONE, Material, row_weights
 Rows = NDArray[np.bool_]
 
 _FIRST_C = 0.02
-_SECOND_C = 0.006
-_ITERATIONS = 150
+_SECOND_C = 0.001
+_ITERATIONS = 100
+_UNREADABLE_WEIGHT = 3.0
+"""Of texts that the first stage has to answer alone."""
 _NOT_STILL = 0.05
 """Added to a feature's deviation, so that one that hardly ever moves is not blown up."""
 _VECTOR_NOT_STILL = 0.02
@@ -23,7 +25,7 @@ _VECTOR_NOT_STILL = 0.02
 
 def fitted(material: Material, rows: Rows, sharpness: Sequence[NDArray[np.float32]] | None = None) -> Arrays:
     """Of the rows chosen. `sharpness` as fitted on sources held out; without, scores stay as they are."""
-    dense, vectors = material.dense[rows], material.vectors[rows]
+    dense, vectors = material.dense[rows], material.vectors[rows & material.readable]
     even = np.concatenate([np.ones(NONE + 1), np.zeros(NONE + 1)]).astype(np.float32)
     first_sharpness, second_sharpness = sharpness or (even, even)
     arrays = {
@@ -36,10 +38,17 @@ def fitted(material: Material, rows: Rows, sharpness: Sequence[NDArray[np.float3
     }
     weights = row_weights(material.families[rows], material.labels[rows])
     first, first_bias = _regressed(
-        _first_input(material, rows, arrays), material.labels[rows], weights, _FIRST_C
+        _first_input(material, rows, arrays),
+        material.labels[rows],
+        weights * np.where(material.readable[rows], 1.0, _UNREADABLE_WEIGHT),
+        _FIRST_C,
     )
+    read = rows & material.readable
     second, second_bias = _regressed(
-        _second_input(material, rows, arrays), material.labels[rows], weights, _SECOND_C
+        _second_input(material, read, arrays),
+        material.labels[read],
+        row_weights(material.families[read], material.labels[read]),
+        _SECOND_C,
     )
     width = material.dense.shape[1]
     arrays |= {
@@ -53,11 +62,14 @@ def fitted(material: Material, rows: Rows, sharpness: Sequence[NDArray[np.float3
 
 
 def predicted(material: Material, rows: Rows, arrays: Arrays) -> tuple[Scores, Scores]:
-    """What the first stage says of the rows chosen, and what both say, neither calibrated."""
+    """What the first stage says of the rows chosen, and what both say, neither calibrated.
+
+    Of what the encoder cannot read both say what the first does.
+    """
     weights = np.concatenate([arrays["first_dense"], arrays["first_hashed"]])
     first = log_softmax(_first_input(material, rows, arrays) @ weights + arrays["first_bias"])
     second = log_softmax(_second_input(material, rows, arrays) @ arrays["second"] + arrays["second_bias"])
-    return first, joined(first, second)
+    return first, np.where(material.readable[rows, None], joined(first, second), first)
 
 
 def _first_input(material: Material, rows: Rows, arrays: Arrays) -> csr_matrix:

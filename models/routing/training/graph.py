@@ -1,4 +1,4 @@
-"""The sentence encoder as an int8 ONNX graph: made from weights, then held to what they gave before."""
+"""The sentence encoder as an int8 ONNX graph: made from weights."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -7,8 +7,8 @@ import onnx
 from onnx import TensorProto, numpy_helper
 
 from models.encoding.graph import Graph
-from models.encoding.weights import TOKENIZER, Weights, installed, read
-from models.routing.sentences import load_sentences
+from models.encoding.weights import TOKENIZER, installed, read
+from models.encoding.weights import Weights as Weights
 
 
 def tokenizer_bytes() -> bytes:
@@ -47,10 +47,3 @@ def exact_graph(weights: Weights) -> bytes:
         if tensor.name in graph.arrays:
             tensor.CopyFrom(numpy_helper.from_array(graph.arrays[tensor.name], tensor.name))
     return bytes(model.SerializeToString())
-
-
-def cosine(small: bytes, weights: Weights, texts: list[str]) -> float:
-    """On average, between what the small graph gives and what the weights do."""
-    tokenizer = tokenizer_bytes()
-    made, exact = (load_sentences(graph, tokenizer)(texts) for graph in (small, exact_graph(weights)))
-    return float((made * exact).sum(axis=1).mean() / 2)

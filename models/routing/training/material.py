@@ -9,8 +9,8 @@ from msgspec import Struct
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix  # type: ignore[import-untyped]
 
-from models.routing.features import HASHED, Seen, look
-from models.routing.sentences import Encode, Vectors
+from models.routing.features import HASHED, Seen, is_readable, look
+from models.routing.sentences import EMBEDDED, Encode, Vectors
 from models.routing.task import TASKS
 from models.routing.training.prompts import Prompt
 
@@ -27,22 +27,30 @@ class Material(Struct, frozen=True):
     dense: NDArray[np.float32]
     hashed: csr_matrix
     """Each row of length one."""
+    readable: NDArray[np.bool_]
+    """By the encoder."""
     vectors: Vectors
+    """(prompts, EMBEDDED), 0 where the encoder cannot read."""
 
     @property
     def digest(self) -> str:
-        rows = sorted(f"{prompt.source}\t{prompt.task}\t{prompt.text}" for prompt in self.prompts)
-        return hashlib.sha256("\n".join(rows).encode("utf-8", "replace")).hexdigest()
+        return digest_of(self.prompts)
 
     @property
     def sources(self) -> dict[str, int]:
         return dict(sorted(Counter(prompt.source for prompt in self.prompts).items()))
 
 
-def material(prompts: Sequence[Prompt], encode: Encode) -> Material:
+def material(prompts: Sequence[Prompt], encode: Encode | None = None) -> Material:
+    """Without `encode` all vectors are 0: what needs none can be fitted."""
     seen = [look(prompt.text) for prompt in prompts]
-    texts = [prompt.text for prompt in prompts]
-    vectors = [encode(texts[first : first + _BATCH]) for first in range(0, len(texts), _BATCH)]
+    readable = np.asarray([is_readable(one) for one in seen])
+    vectors = np.zeros((len(prompts), EMBEDDED), np.float32)
+    if encode is not None:
+        rows = np.flatnonzero(readable)
+        for first in range(0, len(rows), _BATCH):
+            batch = rows[first : first + _BATCH]
+            vectors[batch] = encode([prompts[row].text for row in batch])
     return Material(
         prompts,
         np.asarray([NONE if p.task is None else TASKS.index(p.task) for p in prompts], np.int64),
@@ -50,8 +58,14 @@ def material(prompts: Sequence[Prompt], encode: Encode) -> Material:
         seen,
         np.stack([one.dense for one in seen]),
         _sparse(seen),
-        np.concatenate(vectors),
+        readable,
+        vectors,
     )
+
+
+def digest_of(prompts: Sequence[Prompt]) -> str:
+    rows = sorted(f"{prompt.source}\t{prompt.task}\t{prompt.text}" for prompt in prompts)
+    return hashlib.sha256("\n".join(rows).encode("utf-8", "replace")).hexdigest()
 
 
 def _sparse(seen: Sequence[Seen]) -> csr_matrix:

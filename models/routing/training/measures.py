@@ -3,16 +3,89 @@
 from collections.abc import Sequence
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score  # type: ignore[import-untyped]
 
 from models.routing.heads import Scores
 from models.routing.task import TASKS
-from models.routing.training.material import NONE
+from models.routing.training.crossing import Crossed, calibrated_across, sharpness
+from models.routing.training.material import NONE, Material
 from models.routing.training.prompts import Prompt
 
 _BINS = 15
 COVERAGE = 0.7
+_WANTED_WHERE_SURE = 0.93
+"""Of what the first stage answers alone, the share that has to be right on sources it never saw."""
+_FALSE_NONE = 0.03
+_FALSE_GUESS = 0.01
+"""Of requests, the shares that are taken for none and that are called a guess."""
+
+
+class Limits(Struct, frozen=True):
+    sure_at: float
+    abstain_below: float
+    none_above: float
+
+
+class Measures(Struct, frozen=True):
+    sharpness: Sequence[NDArray[np.float32]]
+    """Of the first stage's scores, and of both."""
+    limits: Limits
+    figures: dict[str, float]
+
+
+def measures_of(held_out: Crossed, known: Material) -> Measures:
+    """How sources fared that were held out: calibrated by the other ones."""
+    rows = np.flatnonzero(held_out.rows)
+    labels, families, readable = known.labels[rows], known.families[rows], known.readable[rows]
+    prompts = [known.prompts[row] for row in rows.tolist()]
+    first = calibrated_across(held_out.first, labels, families)
+    second = calibrated_across(held_out.second[readable], labels[readable], families[readable])
+    both = first.copy()
+    both[readable] = second
+    limits = _limits(first, both, prompts)
+    figures = baselines(prompts) | measured(first, prompts, "first") | measured(both, prompts, "second")
+    figures |= _cascade(first, both, prompts, limits)
+    return Measures(
+        (
+            sharpness(held_out.first, labels),
+            sharpness(held_out.second[readable], labels[readable]),
+        ),
+        limits,
+        figures,
+    )
+
+
+def _limits(first: Scores, second: Scores, prompts: Sequence[Prompt]) -> Limits:
+    asked = np.asarray([prompt.task is not None for prompt in prompts])
+    labels = np.asarray([NONE if p.task is None else TASKS.index(p.task) for p in prompts])
+    confidence = np.exp(first.max(axis=1))
+    order = np.argsort(-confidence)
+    share_right = np.cumsum((first.argmax(axis=1) == labels)[order]) / np.arange(1, len(order) + 1)
+    good = np.flatnonzero(share_right >= _WANTED_WHERE_SURE)
+    sure_at = float(confidence[order[good[-1]]]) if len(good) else 1.0
+    requests = np.exp(second[asked])
+    top = requests[:, :NONE].max(axis=1) / requests[:, :NONE].sum(axis=1)
+    return Limits(
+        sure_at=round(sure_at, 4),
+        abstain_below=round(float(np.quantile(top, _FALSE_GUESS)), 4),
+        none_above=round(float(np.quantile(requests[:, NONE], 1 - _FALSE_NONE)), 4),
+    )
+
+
+def _cascade(first: Scores, second: Scores, prompts: Sequence[Prompt], limits: Limits) -> dict[str, float]:
+    sure = np.exp(first.max(axis=1)) >= limits.sure_at
+    scores = np.where(sure[:, None], first, second)
+    every = np.exp(scores)
+    top = every[:, :NONE].max(axis=1) / every[:, :NONE].sum(axis=1)
+    abstained = (top < limits.abstain_below) | (every[:, NONE] >= limits.none_above)
+    asked = np.asarray([prompt.task is not None for prompt in prompts])
+    return measured(scores, prompts, "cascade") | {
+        "cascade_answered_by_first": round(float(sure[asked].mean()), 4),
+        "none_recall": round(float(abstained[~asked].mean()), 4) if (~asked).any() else 0.0,
+        "none_false": round(float(abstained[asked].mean()), 4),
+    }
 
 
 def measured(scores: Scores, prompts: Sequence[Prompt], name: str) -> dict[str, float]:

@@ -8,8 +8,10 @@ from msgspec import Struct
 
 from models.routing.task import Task
 
-SAMPLE = Path(__file__).with_name("sample.jsonl")
-"""The project's own, written for it."""
+SAMPLE = Path(__file__).with_name("sample")
+"""The project's own, written for it: a folder of JSON lines."""
+WRITTEN = ("own", "polyvox-sample")
+"""The families of its prompts."""
 
 _NON_COMMERCIAL = ("-NC", "NonCommercial")
 
@@ -24,10 +26,15 @@ class Prompt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     source: str
     lang: str = "und"
     license: str = ""
+    group: str = ""
+    """A kind within the source, for reports."""
 
     @property
     def family(self) -> str:
-        """Sources that share an origin count as one: `a/b` and `a/c` are both of `a`."""
+        """Sources that share an origin count as one: `a/b` and `a/c` are both of `a`. Of what is no request,
+        each kind is one."""
+        if self.task is None and self.group:
+            return f"noise-{self.group}"
         return self.source.partition("/")[0]
 
     @property
@@ -39,6 +46,10 @@ class Prompt(Struct, frozen=True, kw_only=True, omit_defaults=True):
 def read_prompts(paths: Iterable[Path]) -> list[Prompt]:
     """Raises msgspec.ValidationError if a row is no labelled prompt."""
     return [prompt for path in paths for prompt in _rows(path)]
+
+
+def sample_prompts() -> list[Prompt]:
+    return read_prompts(sorted(SAMPLE.glob("*.jsonl")))
 
 
 def _rows(path: Path) -> Iterator[Prompt]:

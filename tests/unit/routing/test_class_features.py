@@ -5,7 +5,15 @@ import pytest
 
 from models.routing.cues import Cues, cues
 from models.routing.difficulty import difficulty
-from models.routing.features import HASHED, HEAD_CHARS, TAIL_CHARS, dense_width, fingerprint, look
+from models.routing.features import (
+    HASHED,
+    HEAD_CHARS,
+    TAIL_CHARS,
+    dense_width,
+    fingerprint,
+    is_readable,
+    look,
+)
 from models.routing.language import language_of
 
 
@@ -48,6 +56,19 @@ def test_any_text_has_features_in_bounds(text: str) -> None:
     assert float(seen.dense.max()) <= 1.0
     assert all(0 <= column < HASHED for column in seen.hashed)
     assert len(np.unique(seen.hashed)) == len(seen.hashed)
+
+
+def test_texts_without_spaces_share_what_their_characters_share() -> None:
+    one, alike, other = (
+        set(look(text).hashed.tolist()) for text in ("请总结这篇文章", "请总结这份报告", "明天会下雨吗")
+    )
+    assert len(one & alike) >= 6
+    assert len(one & other) <= 1
+
+
+def test_what_the_encoder_cannot_read_is_told_by_its_letters() -> None:
+    assert not is_readable(look("次の文章を要約して"))
+    assert is_readable(look("Résume ce texte, s'il te plaît"))
 
 
 def test_the_middle_of_a_long_text_is_not_looked_at() -> None:

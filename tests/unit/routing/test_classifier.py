@@ -1,26 +1,67 @@
 """The classifier that the project comes with, and what becomes of one that is no good."""
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from models.chat import Image, Message, Part, Role, Text
 from models.errors import Internal
 from models.routing import classify
-from models.routing.artefact import BUNDLED, FILES, HEADS, MANIFEST, Artefact, packed, read_artefact, sha256
-from models.routing.classifier import ServedClassifier, TaskClassifier
+from models.routing.artefact import (
+    BUNDLED,
+    FILES,
+    HEADS,
+    MANIFEST,
+    SIGNATURE,
+    Artefact,
+    packed,
+    read_artefact,
+    read_signed,
+    sha256,
+)
+from models.routing.classifier import TaskClassifier
 from models.routing.sentences import EMBEDDED, Vectors
+from models.routing.serving import RouterConfig, artefact_digest, load
+from models.routing.staged import StagedClassifier
 from models.routing.task import TASKS
+from models.routing.training.signing import new_key, signature_of
 from models.routing.turns import classified_text
 
 
 @pytest.fixture(scope="module")
 def artefact() -> Artefact:
-    return read_artefact(BUNDLED)
+    return read_signed(BUNDLED)
+
+
+@pytest.fixture
+async def served(signer: "_Signer") -> AsyncIterator[StagedClassifier]:
+    """The bundled one serves, and whoever the signer has signed may follow."""
+    staged = StagedClassifier(load=partial(load, trusted=[signer.trusted]))
+    yield staged
+    staged.close()
+
+
+class _Signer(NamedTuple):
+    key: Path
+    trusted: Path
+
+    def sign(self, directory: Path) -> None:
+        (directory / SIGNATURE).write_bytes(signature_of((directory / MANIFEST).read_bytes(), self.key))
+
+
+@pytest.fixture(scope="module")
+def signer(tmp_path_factory: pytest.TempPathFactory) -> _Signer:
+    made = _Signer(tmp_path_factory.mktemp("private") / "key.pem", tmp_path_factory.mktemp("public"))
+    new_key(made.key, made.trusted / "own.pem")
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -181,28 +222,103 @@ def _no_graph(directory: Path) -> None:
         _no_graph,
     ],
 )
-def test_a_bad_artefact_is_refused_and_the_old_one_goes_on_serving(
-    spoil: Callable[[Path], None], tmp_path: Path
+async def test_a_bad_artefact_is_refused_and_the_old_one_goes_on_serving(
+    spoil: Callable[[Path], None], tmp_path: Path, signer: _Signer, served: StagedClassifier
 ) -> None:
-    served = ServedClassifier()
-    before = served.classify(["translate to dutch: cheese"])
+    asked = (Message("user", (Text("translate to dutch: cheese"),)),)
+    before = await served.classify(asked)
     bad = tmp_path / "bad"
     shutil.copytree(BUNDLED, bad)
     spoil(bad)
-    assert not served.use(bad)
-    assert served.classify(["translate to dutch: cheese"]) == before
+    signer.sign(bad)
+    await served.use(RouterConfig(artefact=bad))
+    assert await served.classify(asked) == before
     with pytest.raises(Internal):
-        ServedClassifier(bad)
+        load(bad, trusted=[signer.trusted])
 
 
-def test_a_good_artefact_serves_from_the_next_call_on(tmp_path: Path) -> None:
-    served = ServedClassifier()
+def _unsigned(directory: Path, _: _Signer) -> None:
+    (directory / SIGNATURE).unlink()
+
+
+def _changed_after_it_was_signed(directory: Path, signer: _Signer) -> None:
+    signer.sign(directory)
+    _manifest(directory, version="another")
+
+
+def _signed_by_a_stranger(directory: Path, _: _Signer) -> None:
+    stranger = _Signer(directory / "stranger.pem", directory)
+    new_key(stranger.key, directory / "public" / "stranger.pem")
+    stranger.sign(directory)
+
+
+def _signed_without_saying_what_for(directory: Path, signer: _Signer) -> None:
+    key = load_pem_private_key(signer.key.read_bytes(), password=None)
+    assert isinstance(key, Ed25519PrivateKey)
+    (directory / SIGNATURE).write_bytes(key.sign((directory / MANIFEST).read_bytes()))
+
+
+def _endless(directory: Path, _: _Signer) -> None:
+    (directory / SIGNATURE).write_bytes(b"x" * 100_000)
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        _unsigned,
+        _changed_after_it_was_signed,
+        _signed_by_a_stranger,
+        _signed_without_saying_what_for,
+        _endless,
+    ],
+)
+def test_what_nobody_trusted_has_signed_does_not_serve(
+    forge: Callable[[Path, _Signer], None], tmp_path: Path, signer: _Signer
+) -> None:
+    forged = tmp_path / "forged"
+    shutil.copytree(BUNDLED, forged)
+    forge(forged, signer)
+    with pytest.raises(Internal, match="not trusted"):
+        load(forged, trusted=[signer.trusted])
+
+
+def test_an_own_key_is_trusted_only_where_it_is_named(tmp_path: Path, signer: _Signer) -> None:
+    own = tmp_path / "own"
+    shutil.copytree(BUNDLED, own)
+    signer.sign(own)
+    with pytest.raises(Internal, match="not trusted"):
+        load(own)
+    assert load(own, trusted=[signer.trusted]).digest == artefact_digest(own)
+
+
+def test_a_folder_of_keys_that_holds_something_else_is_not_trusted(tmp_path: Path) -> None:
+    (tmp_path / "note.pem").write_text("no key")
+    with pytest.raises(Internal, match="not trusted"):
+        read_signed(BUNDLED, trusted=[tmp_path])
+
+
+async def test_a_good_artefact_serves_from_the_next_call_on(
+    tmp_path: Path, signer: _Signer, served: StagedClassifier
+) -> None:
     good = tmp_path / "good"
     shutil.copytree(BUNDLED, good)
     _manifest(good, version="next")
-    assert served.use(good)
-    assert served.version == "next"
-    assert served.classify(["hello"])[0].task in TASKS
+    signer.sign(good)
+    await served.use(RouterConfig(artefact=good))
+    told = await served.classify((Message("user", (Text("hello"),)),))
+    assert (told.artefact, told.task in TASKS) == (artefact_digest(good), True)
+
+
+async def test_in_a_hurry_the_first_look_answers_and_nobody_remembers_it(artefact: Artefact) -> None:
+    classifier = TaskClassifier(artefact)
+    text = "What do you make of the plan that we spoke of, all in all?"
+    hurried = classifier.classify([text], hurried=True)
+    assert classifier.by_encoder == 0
+    careful = classifier.classify([text])
+    assert classifier.by_encoder == 1
+    assert careful != hurried
+    # What was looked at with care is at hand, in a hurry too.
+    assert classifier.classify([text], hurried=True) == careful
 
 
 def test_the_bundled_artefact_is_small_and_says_where_it_comes_from(artefact: Artefact) -> None:
