@@ -9,6 +9,7 @@ from ray import serve
 from ray.serve import Application, Deployment
 from ray.serve.config import RequestRouterConfig
 
+from deployments.batches import BatchRunnerDeployment
 from deployments.context import ContextEngineDeployment
 from deployments.ingress import GatewayDeployment
 from deployments.lane.router import LaneRouter
@@ -27,14 +28,15 @@ def build(args: dict[str, Any]) -> Application:
         protocol: _behind_lane(ProviderDeployment, f"Provider-{protocol}").bind(protocol, checked)
         for protocol in get_args(Protocol)
     }
+    behind = {
+        "providers": providers,
+        "router": _behind_lane(RouterDeployment, "Router").bind(checked),
+        "context": _behind_lane(ContextEngineDeployment, "ContextEngine").bind(checked),
+        "ledger": _behind_lane(CostLedgerDeployment, "CostLedger").bind(checked),
+    }
+    batches = serve.deployment(name="BatchRunner")(BatchRunnerDeployment).bind(checked, **behind)
     gateway: Deployment = serve.deployment(name="Gateway")(serve.ingress()(GatewayDeployment))
-    return gateway.bind(
-        checked,
-        providers=providers,
-        router=_behind_lane(RouterDeployment, "Router").bind(checked),
-        context=_behind_lane(ContextEngineDeployment, "ContextEngine").bind(checked),
-        ledger=_behind_lane(CostLedgerDeployment, "CostLedger").bind(checked),
-    )
+    return gateway.bind(checked, **behind, batches=batches)
 
 
 def _behind_lane(shim: type[LaneDeployment], name: str) -> Deployment:

@@ -1,202 +1,37 @@
-"""`Gateway`: the HTTP ingress over `models.gateway`."""
-
-import asyncio
-import hmac
-import time
-from typing import Any
-
-from ray.serve.handle import DeploymentHandle
+"""`Gateway`: the product behind HTTP."""
 
 from deployments.api.app import Api
-from deployments.catalogue import following, live_catalogue
-from deployments.clients import ContextLane, LedgerLane, ProviderLanes, RouterLane
-from deployments.housekeeping import Housekeeping, Job
-from deployments.lane.client import Lane
-from deployments.lane.discovery import ServeDiscovery
-from deployments.live_performance import sharing
-from deployments.management import management
-from deployments.news import conversation_news, not_told
 from deployments.process import CpuMeter, collect_garbage_rarely
-from deployments.response_cache import RedisCache
-from deployments.settings import Args, Environment, available_models
-from models.catalog import Catalog
-from models.conversations import PostgresConversations
-from models.embedder import Embedder
-from models.errors import PolyvoxError
-from models.gateway import Gateway
-from models.identity import Authenticator, PostgresKeyStore, load_pepper
-from models.ledger.durable import DurableLedger
-from models.ledger.outbox import Outbox
-from models.model_router import ModelRouter
-from models.open_calls import OpenCalls
-from models.response_cache import ResponseCache
-from models.routing.aside import Aside
-from models.routing.decisions import PostgresDecisions
-from models.routing.feedback import PostgresFeedback
-from models.routing.performance import LivePerformance
-from models.routing.policies import PostgresPolicies, RememberedPolicies
-from models.routing.router import RuleRouter
-from models.store import Database
-from models.summarizer import Summarizer
-
-RENEW_EVERY_S = 8.0
-TELL_EVERY_S = 1.0
-NOTE_EVERY_S = 1.0
-
-Handle = DeploymentHandle[Any]
+from deployments.product import Handle, Product
+from deployments.settings import Args
 
 
 class GatewayDeployment:
     """Authenticates, decodes, has the request answered, encodes; holds caches and lanes, no state."""
 
     def __init__(
-        self, args: Args, *, providers: dict[str, Handle], router: Handle, context: Handle, ledger: Handle
+        self,
+        args: Args,
+        *,
+        providers: dict[str, Handle],
+        router: Handle,
+        context: Handle,
+        ledger: Handle,
+        batches: Handle,
     ) -> None:
-        self._args = args
+        """`batches` runs beside: nobody waits for it, and it is a part of the application all the same."""
+        del batches
         collect_garbage_rarely()
         self._cpu = CpuMeter()
-        self._environment = Environment()
-        self._providers = {name: _lane(name, handle, retries=0) for name, handle in providers.items()}
-        self._router = _lane("router", router)
-        self._context = _lane("context", context)
-        self._ledger = _lane("ledger", ledger)
-        url = self._environment.database_url.get_secret_value()
-        # A restart of the database is waited for: a key that cannot be looked up just now is not refused.
-        self._database = Database(url, max_size=2, acquire_timeout_s=4.0, application_name="polyvox-gateway")
-        # Apart, so that a long report keeps no request from being let in.
-        self._reports = Database(
-            url,
-            max_size=4,
-            acquire_timeout_s=10.0,
-            statement_timeout_s=30.0,
-            application_name="polyvox-management",
-        )
-        live = live_catalogue(args, self._environment)
-        catalog = live.current
-        available = available_models(catalog)
-        self._provider_lanes = ProviderLanes(catalog, self._providers)
-        self._outbox = Outbox(self._environment.outbox_path)
-        durable = DurableLedger(
-            LedgerLane(self._ledger, timeout_s=args.ledger_timeout_s),
-            self._outbox,
-            patience_s=args.ledger_patience_s,
-        )
-        self._open_calls = OpenCalls(durable)
-        self._engine = ContextLane(self._context)
-        self._rule = RuleRouter(catalog, available)
-        performance = LivePerformance()
-        decided = Aside(PostgresDecisions(self._reports).write)
-        taken = Aside(PostgresFeedback(self._reports).note)
-        self._asides = (decided, taken)
-        self._gateway = Gateway(
-            catalog=catalog,
-            available=available,
-            providers=self._provider_lanes,
-            router=ModelRouter(
-                RouterLane(self._router),
-                rule=self._rule,
-                policies=RememberedPolicies(PostgresPolicies(self._database), clock=time.monotonic),
-                performance=performance,
-                decided=decided.note,
-                taken=taken.note,
-            ),
-            context=self._engine,
-            calls=self._open_calls,
-            timeouts=args.timeouts(),
-        )
-        if args.summaries.model is not None:
-            self._gateway.on_turn = Summarizer(
-                self._gateway.chat,
-                self._engine,
-                self._open_calls,
-                model=args.summaries.model,
-                max_tokens=args.summaries.max_tokens,
-            ).turn_kept
-        self._embedder = Embedder(
-            catalog=catalog,
-            available=available,
-            providers=self._provider_lanes,
-            calls=self._open_calls,
-            timeouts=args.timeouts(),
-            check_access=self._gateway.router.check_access,
-        )
-        self._housekeeping = Housekeeping(
-            [
-                Job("the renewal of holds", RENEW_EVERY_S, self._open_calls.renew),
-                Job("the outbox", TELL_EVERY_S, durable.tell_kept),
-                Job("what was decided", NOTE_EVERY_S, decided.run_once),
-                Job("how answers were taken", NOTE_EVERY_S, taken.run_once),
-                following(live, self._use),
-                *sharing(self._environment, performance),
-            ]
-        )
+        self._product = Product(args, providers=providers, router=router, context=context, ledger=ledger)
 
     def __serve_build_asgi_app__(self) -> Api:
-        pepper = load_pepper(self._environment.pepper_path)
-        news = conversation_news(self._environment)
-        redis = self._environment.redis_url
-        if redis is not None and self._args.response_cache_s:
-            self._gateway.cache = ResponseCache(
-                RedisCache(redis.get_secret_value()),
-                self._open_calls,
-                catalog=lambda: self._gateway.catalog,
-                secret=pepper,
-                ttl_s=self._args.response_cache_s,
-            )
-        changed = news.tell if news is not None else not_told
-        keys = Authenticator(PostgresKeyStore(self._database), pepper, ttl_s=self._args.key_cache_s)
-        self._api = Api(
-            self._gateway,
-            keys,
-            unready=self._unready,
-            sandboxed=self._environment.sandboxed_hosts,
-            management=management(
-                self._args,
-                self._reports,
-                pepper=pepper,
-                forget_key=keys.forget,
-                gateway=self._gateway,
-                changed=changed,
-                embed_query=self._engine.meaning,
-            ),
-            digest_key=hmac.digest(pepper, b"request digests", "sha256"),
-            embedder=self._embedder,
-            conversations=PostgresConversations(self._reports, changed=changed),
-            on_start=self._housekeeping.start,
-        )
+        self._api = self._product.api()
         return self._api
-
-    def _use(self, catalog: Catalog) -> None:
-        available = available_models(catalog)
-        self._provider_lanes.use(catalog)
-        self._rule.use(catalog, available)
-        self._gateway.catalog, self._gateway.available = catalog, available
-        self._embedder.catalog, self._embedder.available = catalog, available
-
-    async def _unready(self) -> dict[str, str]:
-        lanes = [*self._providers.values(), self._router, self._context, self._ledger]
-        outcomes = await asyncio.gather(
-            *(lane.reach(timeout_s=2.0) for lane in lanes), return_exceptions=True
-        )
-        missing = {}
-        for lane, outcome in zip(lanes, outcomes, strict=True):
-            if isinstance(outcome, PolyvoxError):
-                missing[lane.name] = outcome.message
-            elif outcome is not None:
-                raise outcome
-        return missing
 
     def record_autoscaling_stats(self) -> dict[str, float]:
         return {"in_flight": float(self._api.in_flight), "cpu": self._cpu.share()}
 
     async def __del__(self) -> None:
-        """Serve has ended the HTTP requests by now; their records may still be under way."""
-        await self._open_calls.settle_all()
-        for aside in self._asides:
-            await aside.run_once()
-        await self._housekeeping.stop()
-        self._outbox.close()
-
-
-def _lane(name: str, handle: Handle, *, retries: int = 1) -> Lane:
-    return Lane(ServeDiscovery(handle), name=name, retries=retries)
+        """Serve has ended the HTTP requests by now."""
+        await self._product.close()

@@ -6,6 +6,8 @@ from functools import partial
 
 from fastapi import FastAPI
 
+from deployments.api import batches
+from deployments.api import files as uploads
 from deployments.api.management import (
     alerts,
     budgets,
@@ -23,9 +25,11 @@ from deployments.api.management import (
     routing_policies,
     usage,
 )
+from deployments.api.management import limits as rate_limits
 from deployments.api.management.app import create_management
 from deployments.api.management.conversation_search import EmbedQuery
 from deployments.settings import Args
+from models.batches import BatchStore, FileStore
 from models.caller import Caller
 from models.catalog import Catalog, Mode, Model, Price
 from models.chat import ChatRequest
@@ -39,6 +43,7 @@ from models.ledger.budgets import BudgetManager
 from models.ledger.discount_store import PostgresDiscounts
 from models.ledger.estimates import quote, size_of
 from models.ledger.requests import PostgresRequestLog
+from models.limits import LimitBook, PostgresLimits
 from models.providers import Format as WireFormat
 from models.reconcile import Reconciler, ReconciliationStore, ReportAccess, connect_sources
 from models.reports import CachedHistory, CostEstimator, CostOptimizer, PostgresReports
@@ -58,6 +63,8 @@ def management(
     pepper: bytes,
     forget_key: Callable[[str], None],
     gateway: Gateway,
+    limits: LimitBook,
+    files: FileStore,
     changed: Callable[[str, int], None],
     embed_query: EmbedQuery | None = None,
 ) -> FastAPI:
@@ -111,6 +118,11 @@ def management(
                 left_behind=gateway.router.regenerated,
             ),
             discounts.router(PostgresDiscounts(database)),
+            rate_limits.router(
+                PostgresLimits(database), store, ring, book=limits, ops_tenant=args.alerts.ops_tenant
+            ),
+            uploads.router(files),
+            batches.router(BatchStore(database), files),
             alerts.router(args.alerts.channels(database, pepper=pepper), events),
             reconciliation.router(reconciliations, reconciler, ops_tenant=args.alerts.ops_tenant),
         ]

@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from deployments.alert_settings import AlertSettings
+from deployments.batch_settings import BatchSettings
 from models.catalog import Catalog, Host
 from models.gateway import Timeouts
 
@@ -66,6 +67,7 @@ class Args(BaseModel):
     max_in_flight: InFlight = InFlight()
     alerts: AlertSettings = AlertSettings()
     summaries: SummarySettings = SummarySettings()
+    batches: BatchSettings = BatchSettings()
     response_cache_s: NonNegativeInt = 3_600
     """How long an answer is kept for those who ask for it again with `x-polyvox-cache: on`; 0 keeps none."""
 

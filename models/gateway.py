@@ -30,6 +30,7 @@ from models.errors import (
 )
 from models.ledger import UsageRecord
 from models.ledger.estimates import Estimator
+from models.limits import RateLimited
 from models.model_router import ModelRouter
 from models.open_calls import OpenCalls
 from models.ports import Chunks, ContextEngine, Providers
@@ -172,10 +173,10 @@ class Gateway:
                 # Held, durably, before anybody is called; the last in line may wait for what others hold.
                 wait_s = 0.0 if queue else self._timeouts.held_budget_s
                 attempt.granted(await self._calls.reserve(attempt, wait_s=wait_s))
-            except PaymentRequired:
+            except (PaymentRequired, RateLimited):
                 if not queue:
                     raise
-                continue  # a cheaper one may still be affordable
+                continue  # a cheaper one may still be affordable, and another one's limits may have room
             chunks = self._call(attempt, left_s=deadline - time.monotonic())
             begun = False
             try:
@@ -200,6 +201,7 @@ class Gateway:
                 plan=asked.plan,
                 clamped_max_tokens=attempt.clamped_max_tokens,
                 context=None if dialogue is None else dialogue.reports.get(model.id),
+                rates=self._calls.rates(attempt),
             )
             reply.chunks = self._settling(reply, attempt, first, chunks, dialogue)
             return reply

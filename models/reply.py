@@ -1,12 +1,13 @@
 """An answer that has begun."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
 from models.catalog import Model
 from models.chat import ChatResponse, Chunk, Completed
 from models.context import ContextReport
 from models.errors import ProviderGarbled
+from models.limits import Rate
 from models.routing import Plan
 
 
@@ -22,6 +23,7 @@ class Reply:
         plan: Plan | None = None,
         clamped_max_tokens: int | None = None,
         context: ContextReport | None = None,
+        rates: Sequence[Rate] = (),
     ) -> None:
         self.request_id = request_id
         self.model = model
@@ -33,6 +35,8 @@ class Reply:
         """The longest answer that the budget affords, where that is less than what was asked for."""
         self.context = context
         """What was left out of the conversation so that it fits, if anything was."""
+        self.rates = rates
+        """How the limits stood that the call counts against, when it began."""
         self.from_cache = False
         self.cost_pico: int | None = None
         """Known, and recorded, before the last chunk is handed out."""

@@ -11,6 +11,7 @@ from deployments.api.auth import Authenticator, principal_of
 from deployments.api.chat import ENDPOINT as CHAT
 from deployments.api.chat import chat_completions
 from deployments.api.conversing import SEND_WITH_MODEL, SWITCH_MODEL, send_with_model, switch_model
+from deployments.api.door import Door
 from deployments.api.embeddings import ENDPOINT as EMBEDDINGS
 from deployments.api.embeddings import embeddings
 from deployments.api.errors import Dialect, dialect_of, failure
@@ -68,12 +69,14 @@ class Api:
         conversations: ConversationStore | None = None,
         management: Asgi | None = None,
         digest_key: bytes = b"",
+        door: Door | None = None,
         on_start: Callable[[], None] = lambda: None,
     ) -> None:
         """`management` answers for whatever is not on the hot path; who calls is in its scope.
 
         Without `embedder` there are no embeddings, without `conversations` no response is kept.
-        `digest_key` keys the digests of request bodies; `on_start` is called once there is an event loop.
+        Whatever is billable passes `door`. `digest_key` keys the digests of request bodies; `on_start` is
+        called once there is an event loop.
         """
         self.in_flight = 0
         self._gateway = gateway
@@ -82,6 +85,7 @@ class Api:
         self._sandboxed = sandboxed
         self._management = management
         self._digest_key = digest_key
+        self._door = door
         self._on_start = on_start
         self._open: dict[str, Callable[[Exchange], Awaitable[None]]] = {
             "/healthz": self._healthz,
@@ -145,6 +149,13 @@ class Api:
         route = routes.get(exchange.method)
         if route is None:
             raise MethodNotAllowed(f"{exchange.path} takes {', '.join(routes)}")
+        if self._door is None or not route.is_billable:
+            await self._answer(route, exchange, principal)
+            return
+        async with self._door.passed(exchange, principal, _dialect(exchange)):
+            await self._answer(route, exchange, principal)
+
+    async def _answer(self, route: Route, exchange: Exchange, principal: Principal) -> None:
         body = await exchange.body(limit=MAX_BODY_BYTES)
         await while_connected(exchange, route.handler(exchange, principal, body))
 

@@ -2,8 +2,8 @@
 
 import time
 
-from deployments.api.errors import openai_fields
-from deployments.api.exchange import EVENT_STREAM, JSON, Exchange
+from deployments.api.errors import Dialect, openai_fields
+from deployments.api.exchange import EVENT_STREAM, JSON, Exchange, Headers
 from deployments.api.routing_policy import routing_of
 from deployments.api.streaming import stream
 from models.caller import Caller
@@ -16,6 +16,7 @@ from models.dialects.openai_chat_stream import StreamEncoder
 from models.errors import InvalidRequest, UnsupportedParameter
 from models.gateway import Gateway, Reply
 from models.identity import Principal
+from models.limits import headers_for
 from models.money import usd_text
 from models.routing import Plan
 
@@ -104,7 +105,7 @@ async def stream_chat(exchange: Exchange, reply: Reply, *, include_usage: bool) 
     )
 
 
-def served_by(reply: Reply) -> tuple[tuple[bytes, bytes], ...]:
+def served_by(reply: Reply, dialect: Dialect = "openai") -> Headers:
     clamped = reply.clamped_max_tokens
     return (
         *(() if clamped is None else ((b"x-polyvox-max-tokens", str(clamped).encode()),)),
@@ -114,6 +115,7 @@ def served_by(reply: Reply) -> tuple[tuple[bytes, bytes], ...]:
         *(((_CACHE, b"hit"),) if reply.from_cache else ()),
         *(() if reply.context is None else _what_is_left(reply.context)),
         *(() if reply.plan is None else _how_it_was_decided(reply.plan)),
+        *headers_for(dialect, reply.rates),
     )
 
 

@@ -8,6 +8,7 @@ from deployments.api.paths import METHODS
 from models import errors
 from models.dialects import anthropic_answer, gemini_answer, openai_chat
 from models.errors import PolyvoxError
+from models.limits import RateLimited, headers_for
 
 Dialect = Literal["openai", "anthropic", "google"]
 
@@ -21,6 +22,7 @@ _STATUS: dict[type[PolyvoxError], int] = {
     errors.Conflict: 409,
     errors.PaymentRequired: 402,
     errors.Overloaded: 503,
+    RateLimited: 429,
     errors.DeadlineExceeded: 504,
     errors.ReplicaLost: 503,
     errors.ProviderError: 502,
@@ -131,7 +133,8 @@ def dialect_of(path: str, headers: Mapping[bytes, bytes], query: bytes = b"") ->
 
 def failure(error: PolyvoxError, dialect: Dialect, *, request_id: str) -> tuple[int, bytes, Headers]:
     """Status, body and headers of the answer to a request that failed."""
-    headers = (JSON, *retry_headers(error))
+    rates = headers_for(dialect, error.rates) if isinstance(error, RateLimited) else ()
+    headers = (JSON, *retry_headers(error), *rates)
     if dialect == "anthropic":
         body = anthropic_answer.encode_error(anthropic_fields(error), request_id=request_id)
         return _anthropic_status(error), body, (*headers, (b"request-id", request_id.encode()))

@@ -42,6 +42,8 @@ class Exchange:
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.request_id: str = scope[REQUEST_ID]
         self.started = False
+        self.named: Headers = ()
+        """Of its answer, whatever that is; what the answer itself says of the same counts."""
         self._body_is_read = self.method == "GET"
         self._scope = scope
         self._receive = receive
@@ -86,6 +88,9 @@ class Exchange:
     async def start(self, status: int, headers: Headers) -> None:
         self.started = True
         named = [*headers, (b"x-polyvox-request-id", self.request_id.encode())]
+        if self.named:
+            said = {name for name, _ in headers}
+            named += [header for header in self.named if header[0] not in said]
         await self._send({"type": "http.response.start", "status": status, "headers": named})
 
     async def write(self, body: bytes) -> None:

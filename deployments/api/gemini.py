@@ -29,7 +29,7 @@ async def generate(
     answer = gemini_answer.encode(
         response, id=reply.request_id, model=reply.model.id, cost_pico=reply.cost_pico
     )
-    await exchange.respond(200, answer, whole_headers(reply, *told_of(ask.left_out)))
+    await exchange.respond(200, answer, whole_headers(reply, *told_of(ask.left_out), dialect="google"))
 
 
 async def stream_generate(
@@ -45,7 +45,7 @@ async def stream_generate(
         exchange,
         reply,
         encoder,
-        headers=(*(EVENT_STREAM if sse else (JSON,)), *served_by(reply), *told_of(ask.left_out)),
+        headers=(*(EVENT_STREAM if sse else (JSON,)), *served_by(reply, "google"), *told_of(ask.left_out)),
         failed=lambda error: encoder.error(google_fields(error)),
         sign=SIGN,
     )

@@ -31,14 +31,14 @@ async def messages(
         answer = anthropic_answer.encode(
             response, id=id, model=model, cost_pico=reply.cost_pico, is_own=is_own
         )
-        await exchange.respond(200, answer, whole_headers(reply, *named))
+        await exchange.respond(200, answer, whole_headers(reply, *named, dialect="anthropic"))
         return
     encoder = StreamEncoder(id=id, model=model, is_own=is_own)
     await stream(
         exchange,
         reply,
         encoder,
-        headers=(*EVENT_STREAM, *served_by(reply), *named),
+        headers=(*EVENT_STREAM, *served_by(reply, "anthropic"), *named),
         failed=lambda error: encoder.error(anthropic_fields(error), request_id=reply.request_id),
         sign=PING,
     )

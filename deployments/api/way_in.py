@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from deployments.api.chat import conversation_of, reads_cache, served_by
+from deployments.api.errors import Dialect
 from deployments.api.exchange import JSON, Exchange, Headers
 from deployments.api.routing_policy import routing_of
 from models.caller import Caller
@@ -71,10 +72,10 @@ def told_of(left_out: Sequence[str]) -> Headers:
     return ((b"x-polyvox-tools-left-out", names.encode()),) if left_out else ()
 
 
-def whole_headers(reply: Reply, *named: tuple[bytes, bytes]) -> Headers:
+def whole_headers(reply: Reply, *named: tuple[bytes, bytes], dialect: Dialect = "openai") -> Headers:
     """Of an answer that was not streamed."""
     cost = (b"x-polyvox-cost-usd", usd_text(reply.cost_pico or 0).encode())
-    return (JSON, *served_by(reply), cost, *named)
+    return (JSON, *served_by(reply, dialect), cost, *named)
 
 
 async def count_tokens(catalog: Catalog, request: ChatRequest, *, size: int) -> int:

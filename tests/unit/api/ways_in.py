@@ -13,6 +13,7 @@ from google import genai
 from google.genai.types import HttpOptions
 
 from deployments.api.app import Api
+from deployments.api.door import Door
 from deployments.edge import Edge
 from models.catalog import load_catalog
 from models.chat import ChatResponse, Chunk, Completed, Finished, Started, Usage
@@ -23,6 +24,7 @@ from models.errors import PolyvoxError, Unauthenticated
 from models.events import InMemoryEventLog
 from models.gateway import Gateway, Timeouts
 from models.identity import Principal
+from models.limits import Admission, InMemoryCounters, InMemoryLimits, LimitBook, Shedder
 from models.model_router import ModelRouter
 from models.open_calls import OpenCalls
 from models.providers.call import ProviderCall
@@ -48,6 +50,10 @@ class Stage:
     def __init__(self, script: Callable[[ProviderCall], Script]) -> None:
         self.providers = ScriptedProviders(script)
         self.ledger = InMemoryLedger()
+        self.book = LimitBook(InMemoryLimits())
+        self.limits = Admission(self.book, InMemoryCounters().of("r"))
+        self.pressure = 0.0
+        """From 0 to 1: how busy the gateway is."""
         self.conversations = InMemoryConversations()
         context = ContextEngine(
             self.conversations,
@@ -61,10 +67,16 @@ class Stage:
             providers=self.providers,
             router=ModelRouter(RuleRouter(CATALOG, EVERY)),
             context=context,
-            calls=OpenCalls(self.ledger),
+            calls=OpenCalls(self.ledger, limits=self.limits),
             timeouts=Timeouts(),
         )
-        self.app = Api(self.gateway, OneKey(), unready=self._unready, conversations=self.conversations)
+        self.app = Api(
+            self.gateway,
+            OneKey(),
+            unready=self._unready,
+            conversations=self.conversations,
+            door=Door(self.limits, Shedder([lambda: self.pressure])),
+        )
         self.client = Client(self.app, key=KEY)
         self._http = httpx2.ASGITransport(Edge(self.app))
 

@@ -572,7 +572,7 @@ async def test_m4_what_is_said_of_a_call_under_way_is_no_less_than_came_of_it(ch
     stage = Stage(play([TextDelta("x" * chars)], asyncio.Event()))
     reply = await stage.gateway.chat(ask(), CALLER)
     await anext(reply.chunks)
-    attempt, _ = stage.calls._held["req_1/0"]
+    attempt = stage.calls._held["req_1/0"].call
     record = attempt.progress()
     assert (record.status, record.output_tokens) == ("expired", max(400, chars // 4))
     if chars == 40_000:
