@@ -78,7 +78,7 @@ class RouterDeployment(LaneDeployment):
             environment.database_url.get_secret_value(), max_size=2, application_name="polyvox-router"
         )
         trusted = [environment.artefact_keys_path]
-        self._classifier = StagedClassifier(load=partial(load, trusted=trusted))
+        self._classifier = StagedClassifier(load=partial(load, trusted=trusted), share=args.encoder_share)
         self._performance = LivePerformance()
         self._kept = PostgresPerformance(database)
         self._learning = Learning(database)

@@ -23,6 +23,7 @@ from deployments.alert_settings import AlertSettings
 from deployments.batch_settings import BatchSettings
 from models.catalog import Catalog, Host
 from models.gateway import Timeouts
+from models.routing.classifying import SHARE
 
 
 class InFlight(BaseModel):
@@ -66,6 +67,8 @@ class Args(BaseModel):
     """How long a revoked key may still work."""
     max_in_flight: InFlight = InFlight()
     alerts: AlertSettings = AlertSettings()
+    encoder_share: NonNegativeFloat = Field(SHARE, le=1.0)
+    """Of a core in each router: what is asked beyond it, the classifier's first look answers alone."""
     summaries: SummarySettings = SummarySettings()
     batches: BatchSettings = BatchSettings()
     response_cache_s: NonNegativeInt = 3_600

@@ -18,7 +18,7 @@ BATCH = 16
 PATIENCE_S = 0.5
 """A decision is not worth waiting longer for what it is about."""
 
-SHARE = 0.25
+SHARE = 0.1
 """Of a core, for whatever takes more than a first look, where many ask: a decision that is somewhat better is
 not worth an answer that comes later. `SAVED_S` of it are at hand after a while in which few asked."""
 SAVED_S = 1.0

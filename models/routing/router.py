@@ -1,5 +1,6 @@
 """Routers without their deployment: the stated rule, and the one that learns."""
 
+import itertools
 import logging
 import random
 import time
@@ -139,6 +140,7 @@ class LearnedRouter:
         self._beliefs = Beliefs(self._priors, lengths=lengths)
         self._rng = rng or random.Random()  # noqa: S311  # who is tried is no secret
         self.cost_pressure = 1.0
+        self._run, self._numbers = uuid4().hex[:20], itertools.count()
         self.use(catalog, available)
 
     def use(self, catalog: Catalog, available: frozenset[str]) -> None:
@@ -190,7 +192,8 @@ class LearnedRouter:
         )
         decided = decide(question, at, day=datetime.now(UTC).date())
         explored = explore(decided, self._rng, share=setting.exploration)
-        return replace(explored, decision_id=f"dec_{uuid4().hex}", artefact=task.artefact)
+        decision_id = f"dec_{self._run}{next(self._numbers):012x}"
+        return replace(explored, decision_id=decision_id, artefact=task.artefact)
 
     def _preferences(self, setting: Setting, task: TaskPrediction) -> Mapping[str, float]:
         if not setting.user_id:

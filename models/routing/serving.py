@@ -15,7 +15,7 @@ from models.chat import Message
 from models.errors import Internal
 from models.routing.artefact import MANIFEST, read_signed, sha256
 from models.routing.classifier import Classifier, TaskClassifier
-from models.routing.classifying import ClassifierThread
+from models.routing.classifying import SHARE, ClassifierThread
 from models.routing.promotion import Figures, Stage, Sums
 from models.routing.task import TaskPrediction
 
@@ -71,13 +71,13 @@ def artefact_digest(folder: Path) -> str:
 class Contender:
     """For one event loop: a classifier and its thread. `figures` are what it came to since they were set."""
 
-    def __init__(self, loaded: Loaded, *, steps_back: bool = False) -> None:
+    def __init__(self, loaded: Loaded, *, steps_back: bool = False, share: float = SHARE) -> None:
         """`steps_back`: with a lower priority than the rest of the process, where threads have their own."""
         self.digest, self.version, self.steps_back = loaded.digest, loaded.version, steps_back
         self.figures = Figures()
         self.broken = ""
         """How it failed, once it did."""
-        self._thread = ClassifierThread(_Metered(loaded.classifier, self))
+        self._thread = ClassifierThread(_Metered(loaded.classifier, self), share=share)
         self._counting = threading.Lock()
         self._under_way = 0
         self._leaves = False

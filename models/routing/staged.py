@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from models.chat import Message
 from models.errors import Overloaded, PolyvoxError
 from models.routing.artefact import BUNDLED
+from models.routing.classifying import SHARE
 from models.routing.promotion import Evidence, Figures, Stage, chosen_for
 from models.routing.serving import Contender, Load, RouterConfig, artefact_digest, load
 from models.routing.task import TaskPrediction
@@ -71,11 +72,13 @@ class StagedClassifier:
         load: Load = load,
         digest_of: Callable[[Path], str] = artefact_digest,
         max_shadows: int = MAX_SHADOWS,
+        share: float = SHARE,
     ) -> None:
-        """Raises Internal if there is nothing to serve with."""
+        """`share` is of a core; see `classifying`. Raises Internal if there is nothing to serve with."""
         self._load, self._digest_of = load, digest_of
         self._max_shadows = max_shadows
-        self._now = _Setting(serving=Contender(load(artefact)), config=RouterConfig())
+        self._share = share
+        self._now = _Setting(serving=Contender(load(artefact), share=share), config=RouterConfig())
         self._changing = asyncio.Lock()
         self._compared = Evidence()
         self._shadows: set[asyncio.Task[None]] = set()
@@ -174,7 +177,8 @@ class StagedClassifier:
             for one in (before.serving, before.candidate):
                 if one is not None and (one.digest, one.steps_back) == (digest, steps_back):
                     return one
-            return Contender(await _aside(self._load, folder), steps_back=steps_back)
+            loaded = await _aside(self._load, folder)
+            return Contender(loaded, steps_back=steps_back, share=self._share)
         except PolyvoxError as error:
             log.warning("%s goes on serving: %s", before.serving.version, error.message)
             return None

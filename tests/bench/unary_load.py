@@ -91,7 +91,7 @@ def _with_wrk(plan: UnaryPlan) -> UnaryLoad:
 
 def _with_own_loop(plan: UnaryPlan) -> UnaryLoad:
     command = [sys.executable, "-m", "tests.bench.unary_load"]
-    plan_json = msgspec.json.encode(plan)
+    plan_json = msgspec.json.encode(plan, enc_hook=str)
     output = subprocess.run(command, input=plan_json, stdout=subprocess.PIPE, cwd=ROOT, check=True)
     return msgspec.json.decode(output.stdout, type=UnaryLoad)
 
@@ -161,7 +161,9 @@ def load(plan: UnaryPlan) -> UnaryLoad:
 
 def main() -> None:
     gc.disable()
-    plan = msgspec.json.decode(sys.stdin.buffer.read(), type=UnaryPlan)
+    plan = msgspec.json.decode(
+        sys.stdin.buffer.read(), type=UnaryPlan, dec_hook=lambda kind, said: kind(said)
+    )
     sys.stdout.buffer.write(msgspec.json.encode(load(plan)))
 
 
