@@ -4,10 +4,12 @@ Connections are in autocommit: one statement is one transaction and one round tr
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from psycopg import AsyncConnection, InterfaceError, OperationalError
+from psycopg.errors import QueryCanceled
 from psycopg_pool import AsyncConnectionPool
 
 from models.errors import Overloaded
@@ -17,6 +19,10 @@ T = TypeVar("T")
 AWAY = "The database is not available."
 GRACE_S = 1.0
 """The server ends a slow statement itself; one that no longer does is given up after this much more."""
+PATIENCE_S = 5.0
+"""A restart takes less: who comes meanwhile waits. When it is away for longer, one at a time finds out
+whether it is back, and the others are refused at once."""
+RETRY_AFTER_S = 1.0
 _RECONNECT_EVERY_S = 0.25
 
 
@@ -37,6 +43,7 @@ class Database:
         max_waiting: int = 1_000,
         acquire_timeout_s: float = 1.0,
         statement_timeout_s: float = 5.0,
+        patience_s: float = PATIENCE_S,
         application_name: str = "polyvox",
     ) -> None:
         self._pool = AsyncConnectionPool(
@@ -57,6 +64,10 @@ class Database:
             },
         )
         self._deadline_s = statement_timeout_s + GRACE_S
+        self._patience_s = patience_s
+        self._away_since: float | None = None
+        self._last_missed = 0.0
+        self._is_probed = False
 
     async def run(self, operation: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """`operation` on a connection of the pool. A cancellation is never lost on the way: below Python 3.12
@@ -67,10 +78,30 @@ class Database:
         """
         task = asyncio.current_task()
         before = task.cancelling() if task is not None else 0
-        result = await self._run(operation)
+        result = await self._if_it_is_there(operation)
         if task is not None and task.cancelling() > before:
             raise asyncio.CancelledError
         return result
+
+    async def _if_it_is_there(self, operation: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        if not self._is_away_for_long():
+            return await self._run(operation)
+        if self._is_probed:
+            raise Overloaded(AWAY, retry_after_s=RETRY_AFTER_S, sent=False)
+        self._is_probed = True
+        try:
+            return await self._run(operation)
+        finally:
+            self._is_probed = False
+
+    def _is_away_for_long(self) -> bool:
+        if self._away_since is None:
+            return False
+        now = time.monotonic()
+        if now - self._last_missed > self._patience_s + self._deadline_s:
+            self._away_since = None  # nobody has asked since: who knows
+            return False
+        return now - self._away_since >= self._patience_s
 
     async def _run(self, operation: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         try:
@@ -79,7 +110,9 @@ class Database:
                 async with self._pool.connection() as connection:
                     try:
                         async with asyncio.timeout(self._deadline_s):
-                            return await operation(connection)
+                            result = await operation(connection)
+                            self._away_since = None
+                            return result
                     except (OperationalError, InterfaceError):
                         if not (retry and connection.closed):
                             raise
@@ -87,8 +120,12 @@ class Database:
                         await connection.close()
                         raise
                 await self._pool.check()
-        except (OperationalError, InterfaceError, TimeoutError) as error:
+        except QueryCanceled as error:  # it is there, and slow
             raise Overloaded(AWAY) from error
+        except (OperationalError, InterfaceError, TimeoutError) as error:
+            self._last_missed = time.monotonic()
+            self._away_since = self._away_since or self._last_missed
+            raise Overloaded(AWAY, retry_after_s=RETRY_AFTER_S) from error
         raise AssertionError("the second attempt returns or raises")
 
     async def close(self) -> None:

@@ -1,6 +1,7 @@
 """PostgreSQL dies in the middle: nothing acknowledged is lost, nobody is let in, and it heals by itself."""
 
 import asyncio
+import time
 from collections.abc import Iterator
 
 import psycopg
@@ -103,3 +104,32 @@ async def test_a_database_that_is_not_there_is_refused_in_time() -> None:
     await database.close()
     with pytest.raises(Overloaded):
         await database.run(nothing)
+
+
+async def test_p10_while_it_is_away_for_long_one_asks_and_the_others_are_told_at_once(
+    url: str, killable: Server
+) -> None:
+    database = Database(url, acquire_timeout_s=0.5, patience_s=1.0)
+
+    async def ask(connection: psycopg.AsyncConnection) -> None:
+        await connection.execute("SELECT 1")
+
+    async def refused_after() -> float:
+        began = time.monotonic()
+        with pytest.raises(Overloaded) as refused:
+            await database.run(ask)
+        assert refused.value.retry_after_s == 1.0
+        return time.monotonic() - began
+
+    await database.run(ask)
+    killable.kill()
+    waited = await asyncio.gather(*(refused_after() for _ in range(20)))
+    assert min(waited) > 0.3  # it might have been a restart
+    await asyncio.sleep(1.0)
+    told = sorted(await asyncio.gather(*(refused_after() for _ in range(20))))
+    assert told[18] < 0.1
+    assert told[19] > 0.3  # the one that has asked
+    killable.start()
+    await database.run(ask)
+    await asyncio.gather(*(database.run(ask) for _ in range(20)))
+    await database.close()
