@@ -157,11 +157,12 @@ class LedgerBatcher:
 
     async def _commit(self, batch: list[_Operation]) -> bool:
         """Whether the batch is dealt with: while the store is away it waits, whoever still waits for it."""
+        began = asyncio.get_running_loop().time()
         outcome = await self._try(batch)
         if isinstance(outcome, Overloaded):
             for one in batch:
                 one.tried = True
-            self._lost()
+            self._lost(began)
             return False
         self._reached()
         if isinstance(outcome, Internal) and len(batch) > 1:
@@ -240,18 +241,19 @@ class LedgerBatcher:
         _drop(self._waiting, lambda one: now >= one.until, then=_refuse)
 
     async def _probe(self) -> bool:
+        began = asyncio.get_running_loop().time()
         try:
             await self._store.ping()
         except Overloaded:
-            self._lost()
+            self._lost(began)
             return False
         self._reached()
         return True
 
-    def _lost(self) -> None:
+    def _lost(self, since: float) -> None:
         self._reached_since = None
         if self._away_since is None:
-            self._away_since = asyncio.get_running_loop().time()
+            self._away_since = since
 
     def _reached(self) -> None:
         self._away_since = None

@@ -4,8 +4,10 @@ Connections are in autocommit: one statement is one transaction and one round tr
 """
 
 import asyncio
+import contextvars
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TypeVar
 
 from psycopg import AsyncConnection, InterfaceError, OperationalError
@@ -20,8 +22,8 @@ AWAY = "The database is not available."
 GRACE_S = 1.0
 """The server ends a slow statement itself; one that no longer does is given up after this much more."""
 PATIENCE_S = 5.0
-"""A restart takes less: who comes meanwhile waits. When it is away for longer, one at a time finds out
-whether it is back, and the others are refused at once."""
+"""A restart takes less: who comes meanwhile waits. When it is away for longer, whoever comes is refused at
+once, and it is asked beside that whether it is back."""
 RETRY_AFTER_S = 1.0
 _RECONNECT_EVERY_S = 0.25
 
@@ -67,7 +69,7 @@ class Database:
         self._patience_s = patience_s
         self._away_since: float | None = None
         self._last_missed = 0.0
-        self._is_probed = False
+        self._probe: asyncio.Task[None] | None = None
 
     async def run(self, operation: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """`operation` on a connection of the pool. A cancellation is never lost on the way: below Python 3.12
@@ -86,13 +88,17 @@ class Database:
     async def _if_it_is_there(self, operation: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         if not self._is_away_for_long():
             return await self._run(operation)
-        if self._is_probed:
-            raise Overloaded(AWAY, retry_after_s=RETRY_AFTER_S, sent=False)
-        self._is_probed = True
-        try:
-            return await self._run(operation)
-        finally:
-            self._is_probed = False
+        if self._probe is None or self._probe.done():
+            if time.monotonic() - self._last_missed > RETRY_AFTER_S:
+                return await self._run(operation)  # nobody else has asked lately
+            self._probe = asyncio.get_running_loop().create_task(
+                self._find_out(), context=contextvars.Context()
+            )
+        raise Overloaded(AWAY, retry_after_s=RETRY_AFTER_S, sent=False)
+
+    async def _find_out(self) -> None:
+        with suppress(Overloaded):
+            await self._run(_ping)
 
     def _is_away_for_long(self) -> bool:
         if self._away_since is None:
@@ -104,6 +110,7 @@ class Database:
         return now - self._away_since >= self._patience_s
 
     async def _run(self, operation: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        began = time.monotonic()
         try:
             await self._pool.open()
             for retry in (True, False):
@@ -124,13 +131,19 @@ class Database:
             raise Overloaded(AWAY) from error
         except (OperationalError, InterfaceError, TimeoutError) as error:
             self._last_missed = time.monotonic()
-            self._away_since = self._away_since or self._last_missed
+            self._away_since = self._away_since or began
             raise Overloaded(AWAY, retry_after_s=RETRY_AFTER_S) from error
         raise AssertionError("the second attempt returns or raises")
 
     async def close(self) -> None:
         """Lets go of every connection; the object cannot be used again."""
+        if self._probe is not None:
+            self._probe.cancel()
         await self._pool.close()
+
+
+async def _ping(connection: AsyncConnection) -> None:
+    await connection.execute("SELECT 1")
 
 
 async def _try_again(pool: AsyncConnectionPool) -> None:

@@ -1,6 +1,8 @@
 """`make chaos`: money and conversations under load and faults. A line for each goal, exit 1 for a miss.
 
-python -m tests.chaos [m1|meter|kills|latency|conversations|switching ...] [--seed N]     all by default
+python -m tests.chaos [m1|meter|kills|latency|conversations|switching|redis|postgres|replicas ...] [--seed N]
+
+All by default.
 """
 
 import argparse
@@ -11,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from tests.chaos import budgets, conversations, exactness, kills, latency, switching
+from tests.chaos import budgets, conversations, exactness, kills, latency, replicas, stores, switching
 from tests.chaos.goals import Goal
 from tests.chaos.system import System, running
 
@@ -84,6 +86,25 @@ def switch(options: argparse.Namespace, chance: random.Random) -> Iterator[Goal]
         )
 
 
+def redis(options: argparse.Namespace, chance: random.Random) -> Iterator[Goal]:
+    with _titled("redis"), running(Gateway=2) as system:
+        yield from asyncio.run(stores.redis(system, times=options.times, chance=chance))
+
+
+def postgres(options: argparse.Namespace, chance: random.Random) -> Iterator[Goal]:
+    del options
+    with _titled("postgres"), running(Gateway=2) as system:
+        yield from asyncio.run(stores.postgres(system, chance=chance))
+
+
+def hang(options: argparse.Namespace, chance: random.Random) -> Iterator[Goal]:
+    with _titled("replicas"), _two_of_each(ContextEngine=2, Router=2) as system:
+        for role in options.hanging.split(","):
+            yield from asyncio.run(replicas.hang(system, role, chance=chance))
+        yield from asyncio.run(replicas.controller(system, chance=chance))
+        yield from asyncio.run(replicas.proxies(system, chance=chance))
+
+
 RUNS: dict[str, Callable[[argparse.Namespace, random.Random], Iterator[Goal]]] = {
     "m1": m1,
     "meter": meter,
@@ -91,6 +112,9 @@ RUNS: dict[str, Callable[[argparse.Namespace, random.Random], Iterator[Goal]]] =
     "latency": time_it,
     "conversations": converse,
     "switching": switch,
+    "redis": redis,
+    "postgres": postgres,
+    "replicas": hang,
 }
 
 
@@ -121,6 +145,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--thinking", type=int, default=500, help="the same of each that thinks, in meter")
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--roles", default=",".join(kills.ROLES), help="who is killed in turn, in kills")
+    parser.add_argument("--times", type=int, default=5, help="of each fault, in redis")
+    parser.add_argument("--hanging", default=",".join(replicas.ROLES), help="who hangs in turn, in replicas")
     parser.add_argument("--rate", type=float, default=300.0, help="requests a second, in latency")
     parser.add_argument("--seconds", type=float, default=60.0, help="of load, in latency, conversations")
     parser.add_argument("--clients", type=int, default=200, help="in conversations")

@@ -23,6 +23,8 @@ class Call:
     stream: bool = False
     max_tokens: int | None = None
     effort: str | None = None
+    cached: bool = False
+    """Whether an earlier answer will do."""
     leave_after: int | None = None
     """Hang up after so many events of a stream."""
 
@@ -55,8 +57,9 @@ class Client:
 
     async def send(self, call: Call) -> Ended:
         began, request_id = time.monotonic(), ""
+        headers = {**self._headers, "x-polyvox-cache": "on"} if call.cached else self._headers
         try:
-            async with self._session.post(self._url, json=call.body(), headers=self._headers) as response:
+            async with self._session.post(self._url, json=call.body(), headers=headers) as response:
                 request_id = response.headers.get("x-polyvox-request-id", "")
                 outcome, code = await _read(response, call)
         except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:

@@ -13,6 +13,7 @@ from fractions import Fraction
 from functools import cache
 from shutil import rmtree
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 import psutil
@@ -20,9 +21,11 @@ import psycopg
 
 from deployments.local.access import database_url
 from deployments.local.home import Home
+from deployments.local.processes import members
 from deployments.sandbox.line import Line
 from models.identity import KeyRing, PostgresKeyStore, load_pepper
 from models.identity.keyring import IssuedKey
+from models.limits import Limit, PostgresLimits
 from models.store import Database
 from tests.money.oracle import BUNDLED, Call, Oracle
 from tests.serve.stack import Stack
@@ -65,6 +68,36 @@ class System:
             return [await ring.create_key("chaos", budget_pico=budget_pico) for _ in range(number)]
         finally:
             await database.close()
+
+    @property
+    def redis_url(self) -> str:
+        [replica, *_] = self.stack.replicas("Router")
+        return replica.environ()["POLYVOX_REDIS_URL"]
+
+    async def limit_requests(self, user_id: str, *, per_minute: int) -> None:
+        """So that the limits' counters are asked; in force within seconds."""
+        database = Database(self.database_url, max_size=1, acquire_timeout_s=20.0)
+        try:
+            await PostgresLimits(database).put(
+                Limit(
+                    id=str(uuid4()),
+                    tenant_id=None,
+                    scope="user",
+                    owner=user_id,
+                    measure="requests",
+                    amount=per_minute,
+                    burst=per_minute,
+                )
+            )
+        finally:
+            await database.close()
+
+    def haproxies(self) -> list[psutil.Process]:
+        return [p for p, _ in members(self.home, {"ray"}) if p.name() == "haproxy"]
+
+    def controllers(self) -> list[psutil.Process]:
+        ray = members(self.home, {"ray"})
+        return [p for p, _ in ray if "ServeController" in " ".join(p.cmdline())]
 
     def victims(self, role: str) -> list[psutil.Process]:
         return self.stack.database() if role == "postgres" else self.stack.replicas(role)

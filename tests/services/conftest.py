@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from tempfile import mkdtemp
 
+import psutil
 import psycopg
 import pytest
 from psycopg import sql
@@ -50,10 +51,12 @@ class Server:
         self._wait_until_ready()
 
     def kill(self) -> None:
-        """SIGKILL to the postmaster: its children notice and end by themselves."""
+        """SIGKILL to the postmaster: its children notice and end by themselves, which is waited for."""
         assert self._process is not None
+        children = psutil.Process(self._process.pid).children(recursive=True)
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
+        psutil.wait_procs(children, timeout=30)
 
     def stop(self) -> None:
         if self._process is not None and self._process.poll() is None:

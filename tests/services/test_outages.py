@@ -106,9 +106,7 @@ async def test_a_database_that_is_not_there_is_refused_in_time() -> None:
         await database.run(nothing)
 
 
-async def test_p10_while_it_is_away_for_long_one_asks_and_the_others_are_told_at_once(
-    url: str, killable: Server
-) -> None:
+async def test_p10_while_it_is_away_for_long_whoever_asks_is_told_at_once(url: str, killable: Server) -> None:
     database = Database(url, acquire_timeout_s=0.5, patience_s=1.0)
 
     async def ask(connection: psycopg.AsyncConnection) -> None:
@@ -125,11 +123,15 @@ async def test_p10_while_it_is_away_for_long_one_asks_and_the_others_are_told_at
     killable.kill()
     waited = await asyncio.gather(*(refused_after() for _ in range(20)))
     assert min(waited) > 0.3  # it might have been a restart
-    await asyncio.sleep(1.0)
-    told = sorted(await asyncio.gather(*(refused_after() for _ in range(20))))
-    assert told[18] < 0.1
-    assert told[19] > 0.3  # the one that has asked
+    await asyncio.sleep(0.8)
+    assert max(await asyncio.gather(*(refused_after() for _ in range(20)))) < 0.1
     killable.start()
-    await database.run(ask)
+    deadline = time.monotonic() + 5.0
+    while time.monotonic() < deadline:
+        try:
+            await database.run(ask)
+            break
+        except Overloaded:
+            await asyncio.sleep(0.05)
     await asyncio.gather(*(database.run(ask) for _ in range(20)))
     await database.close()
