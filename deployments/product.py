@@ -64,7 +64,14 @@ class Product:
         self._ledger = _lane("ledger", ledger)
         url = self._environment.database_url.get_secret_value()
         # A restart of the database is waited for: a key that cannot be looked up just now is not refused.
-        self._database = Database(url, max_size=2, acquire_timeout_s=4.0, application_name="polyvox-gateway")
+        # One that hangs is known to within some seconds.
+        self._database = Database(
+            url,
+            max_size=2,
+            acquire_timeout_s=4.0,
+            statement_timeout_s=2.0,
+            application_name="polyvox-gateway",
+        )
         # Apart, so that a long report keeps no request from being let in.
         self._reports = Database(
             url,

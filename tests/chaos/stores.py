@@ -22,7 +22,7 @@ from tests.chaos.system import System
 RATE = 60.0
 HANGS_S = 5.0
 AWAY_S = 20.0
-PATIENCE_S = 8.0
+PATIENCE_S = 10.0
 """For so long it might be a restart, and requests wait."""
 STREAMS = 30
 REFUSED_S = 0.1
