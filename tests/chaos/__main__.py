@@ -99,7 +99,7 @@ def postgres(options: argparse.Namespace, chance: random.Random) -> Iterator[Goa
 
 def hang(options: argparse.Namespace, chance: random.Random) -> Iterator[Goal]:
     with _titled("replicas"), _two_of_each(ContextEngine=2, Router=2) as system:
-        for role in options.hanging.split(","):
+        for role in filter(None, options.hanging.split(",")):
             yield from asyncio.run(replicas.hang(system, role, chance=chance))
         yield from asyncio.run(replicas.controller(system, chance=chance))
         yield from asyncio.run(replicas.proxies(system, chance=chance))
