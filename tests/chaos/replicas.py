@@ -16,7 +16,7 @@ from tests.chaos.goals import Goal, at_most, none
 from tests.chaos.system import System
 
 RATE = 40.0
-HANGS_S = 20.0
+HANGS_S = 45.0
 OUT_WITHIN_S = 5.0
 REPLACED_WITHIN_S = 15.0
 ROLES = ("Provider-openai", "CostLedger", "Router", "ContextEngine", "Gateway")
