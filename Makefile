@@ -41,8 +41,8 @@ bench: setup ## goals, figures and verdicts [BENCH=unary|streams|auto|...]
 chaos: setup ## load and faults: goals, figures and verdicts [CHAOS="m1|meter|kills|latency|conversations|switching"]
 	@$(BIN)/python -m tests.chaos $(CHAOS)
 
-lock: ## write requirements.lock anew from pyproject.toml
-	@python3 deployments/local/lock.py $(BIN)/pip-compile
+lock: ## write requirements.lock anew from pyproject.toml [UPGRADE=1]
+	@python3 deployments/local/lock.py $(BIN)/pip-compile $(if $(UPGRADE),--upgrade)
 
 $(STAMP): requirements.lock requirements-torch.lock pyproject.toml
 	@set -e; rm -f $@; \

@@ -5,6 +5,7 @@ from contextlib import aclosing
 from typing import Self
 
 import msgspec
+from msgspec import Struct
 
 from deployments.lane.client import Lane, LaneStream
 from models.catalog import Catalog, Mode
@@ -22,6 +23,7 @@ from models.conversing import (
 )
 from models.embedding import EmbeddingCall, EmbeddingResponse
 from models.errors import InvalidRequest, ReplicaLost
+from models.health import Health
 from models.ledger import Ask, UsageRecord
 from models.providers.call import ProviderCall
 from models.routing import Plan
@@ -40,8 +42,20 @@ _due: msgspec.msgpack.Decoder[SummaryDue | None] = msgspec.msgpack.Decoder(Summa
 _vector = msgspec.msgpack.Decoder(Vector)
 _verdict = msgspec.msgpack.Decoder(bool)
 
+HEALTH_S = 8.0
+"""Somewhat more than an adapter takes for it at most."""
+
 _GRACE_S = 5.0
 """What a lane's deadline allows beyond the callee's own, so that the callee's error is the one seen."""
+
+
+class _Health(Struct, frozen=True):
+    """As much of a `ProviderHealth` as is of interest here."""
+
+    status: Health
+
+
+_health = msgspec.msgpack.Decoder(_Health)
 
 
 class ProviderLanes:
@@ -57,6 +71,11 @@ class ProviderLanes:
     def stream(self, call: ProviderCall) -> "LaneChunks":
         payload, timeout_s = _packed(call), call.total_timeout_s + _GRACE_S
         return LaneChunks(self._by_host[call.host].stream("stream", payload, timeout_s=timeout_s))
+
+    async def check_health(self, host: str) -> Health:
+        """By a question that costs nothing. Raises ReplicaLost and its kin where it cannot be put."""
+        lane = self._by_host[host]
+        return _health.decode(await lane.call("check_health", host.encode(), timeout_s=HEALTH_S)).status
 
     async def embed(self, call: EmbeddingCall) -> EmbeddingResponse:
         lane, timeout_s = self._by_host[call.host], call.total_timeout_s + _GRACE_S

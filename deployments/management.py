@@ -1,6 +1,6 @@
 """What the management surface is made of, on the database of its own."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
@@ -11,6 +11,7 @@ from deployments.api import files as uploads
 from deployments.api.management import (
     alerts,
     budgets,
+    cache,
     conversations,
     decisions,
     discounts,
@@ -30,11 +31,13 @@ from deployments.api.management.app import create_management
 from deployments.api.management.conversation_search import EmbedQuery
 from deployments.settings import Args
 from models.batches import BatchStore, FileStore
+from models.caching import CacheInvalidation
 from models.caller import Caller
-from models.catalog import Catalog, Mode, Model, Price
+from models.catalog import Auto, Catalog, Mode, Model, Price
 from models.chat import ChatRequest
 from models.conversations import PostgresConversations
 from models.conversations.transfer import Format
+from models.errors import InvalidRequest
 from models.gateway import Gateway
 from models.identity import KeyRing, PostgresKeyStore, Principal
 from models.ledger import reckon
@@ -67,6 +70,7 @@ def management(
     files: FileStore,
     changed: Callable[[str, int], None],
     embed_query: EmbedQuery | None = None,
+    invalidation: CacheInvalidation | None = None,
 ) -> FastAPI:
     """`forget_key` is told of revoked keys, `changed` of conversations and their versions; `gateway` knows
     what is in force."""
@@ -76,6 +80,12 @@ def management(
 
     def available() -> frozenset[str]:
         return gateway.available
+
+    def model_id(name: str) -> str:
+        named = gateway.catalog.resolve(name)
+        if isinstance(named, Auto):
+            raise InvalidRequest("`auto` is for a request: name a model", param="model")
+        return named.id
 
     events = args.alerts.event_log(database)
     reconciliations = ReconciliationStore(database)
@@ -98,8 +108,10 @@ def management(
         clock=_now,
         misfit=_misfit,
     )
+    own = () if invalidation is None else (cache.router(invalidation, store, model_id=model_id),)
     return create_management(
         [
+            *own,
             keys.router(ring, store, manager, forget=forget_key),
             budgets.router(manager, store, ring),
             me.router(manager),
@@ -148,8 +160,8 @@ async def _recommend(
     return await gateway.recommend(request, mode, caller)
 
 
-def _statuses(gateway: Gateway) -> list[ModelStatus]:
-    return [gateway.router.check_model_availability(model_id) for model_id in sorted(gateway.available)]
+def _statuses(gateway: Gateway) -> Sequence[ModelStatus]:
+    return gateway.router.conditions.statuses(sorted(gateway.available))
 
 
 def _now() -> datetime:

@@ -13,27 +13,30 @@ from deployments.api.files import Uploads
 from deployments.catalogue import following, live_catalogue
 from deployments.clients import ContextLane, LedgerLane, ProviderLanes, RouterLane
 from deployments.housekeeping import Housekeeping, Job
+from deployments.idempotency import RunningIdempotency
 from deployments.lane.client import Lane
 from deployments.lane.discovery import ServeDiscovery
 from deployments.live_performance import sharing
 from deployments.management import management
 from deployments.news import conversation_news, not_told
-from deployments.response_cache import RedisCache
+from deployments.running_cache import RunningCache
 from deployments.running_limits import RunningLimits
 from deployments.settings import Args, Environment, available_models
 from models.batches import FileStore
+from models.breakers import Breakers
 from models.catalog import Catalog
+from models.conditions import Conditions
 from models.conversations import PostgresConversations
 from models.embedder import Embedder
 from models.errors import PolyvoxError
 from models.gateway import Gateway
+from models.health import HealthWatch
 from models.identity import Authenticator, PostgresKeyStore, load_pepper
 from models.ledger.durable import DurableLedger
 from models.ledger.outbox import Outbox
 from models.limits import Shedder
 from models.model_router import ModelRouter
 from models.open_calls import OpenCalls
-from models.response_cache import ResponseCache
 from models.routing.aside import Aside
 from models.routing.decisions import PostgresDecisions
 from models.routing.feedback import PostgresFeedback
@@ -46,6 +49,7 @@ from models.summarizer import Summarizer
 RENEW_EVERY_S = 8.0
 TELL_EVERY_S = 1.0
 NOTE_EVERY_S = 1.0
+LOOK_EVERY_S = 5.0
 
 Handle = DeploymentHandle[Any]
 
@@ -80,6 +84,9 @@ class Product:
             statement_timeout_s=30.0,
             application_name="polyvox-management",
         )
+        pepper = load_pepper(self._environment.pepper_path)
+        self._idempotency = RunningIdempotency(url, secret=pepper)
+        policies = RememberedPolicies(PostgresPolicies(self._database), clock=time.monotonic)
         live = live_catalogue(args, self._environment)
         catalog = live.current
         available = available_models(catalog)
@@ -94,7 +101,14 @@ class Product:
         self._open_calls = OpenCalls(durable, limits=self._limits.admission)
         self._engine = ContextLane(self._context)
         self._rule = RuleRouter(catalog, available)
-        performance = LivePerformance()
+        performance, breakers = LivePerformance(), Breakers()
+        health = HealthWatch(self._provider_lanes.check_health, self._hosts)
+        conditions = Conditions(
+            performance,
+            breakers=breakers,
+            health=health,
+            model=lambda model_id: self._gateway.catalog.models.get(model_id),
+        )
         decided = Aside(PostgresDecisions(self._reports).write)
         taken = Aside(PostgresFeedback(self._reports).note)
         self._asides = (decided, taken)
@@ -105,8 +119,8 @@ class Product:
             router=ModelRouter(
                 RouterLane(self._router),
                 rule=self._rule,
-                policies=RememberedPolicies(PostgresPolicies(self._database), clock=time.monotonic),
-                performance=performance,
+                policies=policies,
+                conditions=conditions,
                 decided=decided.note,
                 taken=taken.note,
             ),
@@ -130,6 +144,21 @@ class Product:
             timeouts=args.timeouts(),
             check_access=self._gateway.router.check_access,
         )
+        self._cache: RunningCache | None = None
+        redis = self._environment.redis_url
+        if redis is not None and args.response_cache_s:
+            self._cache = RunningCache(
+                redis.get_secret_value(),
+                self._reports,
+                self._open_calls,
+                catalog=lambda: self._gateway.catalog,
+                policies=policies,
+                embed=self._engine.meaning,
+                secret=pepper,
+                ttl_s=args.response_cache_s,
+                mode=args.semantic_cache,
+            )
+            self._gateway.cache = self._cache.cache
         self._housekeeping = Housekeeping(
             [
                 Job("the renewal of holds", RENEW_EVERY_S, self._open_calls.renew),
@@ -137,8 +166,16 @@ class Product:
                 Job("what was decided", NOTE_EVERY_S, decided.run_once),
                 Job("how answers were taken", NOTE_EVERY_S, taken.run_once),
                 following(live, self._use),
-                *sharing(self._environment, performance),
+                Job("the health of hosts", LOOK_EVERY_S, health.run_once),
+                *sharing(
+                    self._environment,
+                    performance,
+                    breakers=breakers,
+                    statuses=lambda: conditions.statuses(sorted(self._gateway.available)),
+                ),
                 *self._limits.jobs,
+                *self._idempotency.jobs,
+                *(() if self._cache is None else self._cache.jobs),
             ]
         )
 
@@ -146,15 +183,6 @@ class Product:
         """The HTTP surface, to be called once."""
         pepper = load_pepper(self._environment.pepper_path)
         news = conversation_news(self._environment)
-        redis = self._environment.redis_url
-        if redis is not None and self._args.response_cache_s:
-            self._gateway.cache = ResponseCache(
-                RedisCache(redis.get_secret_value()),
-                self._open_calls,
-                catalog=lambda: self._gateway.catalog,
-                secret=pepper,
-                ttl_s=self._args.response_cache_s,
-            )
         changed = news.tell if news is not None else not_told
         keys = Authenticator(PostgresKeyStore(self._database), pepper, ttl_s=self._args.key_cache_s)
         files = FileStore(
@@ -172,6 +200,7 @@ class Product:
             files=files,
             changed=changed,
             embed_query=self._engine.meaning,
+            invalidation=None if self._cache is None else self._cache.invalidation,
         )
         return Api(
             self._gateway,
@@ -182,6 +211,7 @@ class Product:
             digest_key=hmac.digest(pepper, b"request digests", "sha256"),
             embedder=self._embedder,
             conversations=PostgresConversations(self._reports, changed=changed),
+            once=self._idempotency.once,
             door=Door(self._limits.admission, Shedder([self._limits.loop_lag.pressure])),
             on_start=self.start,
         )
@@ -193,11 +223,14 @@ class Product:
 
     async def close(self) -> None:
         """Requests have ended by now; their records may still be under way."""
+        await self._idempotency.close()
         await self._open_calls.settle_all()
         for aside in self._asides:
             await aside.run_once()
         await self._housekeeping.stop()
         await self._limits.close()
+        if self._cache is not None:
+            await self._cache.close()
         self._outbox.close()
 
     def _use(self, catalog: Catalog) -> None:
@@ -206,6 +239,11 @@ class Product:
         self._rule.use(catalog, available)
         self._gateway.catalog, self._gateway.available = catalog, available
         self._embedder.catalog, self._embedder.available = catalog, available
+
+    def _hosts(self) -> set[str]:
+        """That models can be asked of now."""
+        models = self._gateway.catalog.models
+        return {models[model_id].host for model_id in self._gateway.available if model_id in models}
 
     async def _unready(self) -> dict[str, str]:
         lanes = [*self._providers.values(), self._router, self._context, self._ledger]

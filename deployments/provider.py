@@ -70,6 +70,10 @@ class ProviderCalls:
         for start in range(0, len(made.vectors), _ITEM_VECTORS):
             yield _encode(replace(made, vectors=made.vectors[start : start + _ITEM_VECTORS]))
 
+    async def check_health(self, payload: bytes) -> AsyncIterator[bytes]:
+        """A host's id in; the item is its `ProviderHealth`."""
+        yield _encode(await self._adapter(payload.decode()).check_health())
+
     def _adapter(self, host: str) -> ProviderAdapter:
         adapter = self._adapters.get(host)
         if adapter is None:
@@ -111,7 +115,9 @@ class ProviderDeployment(LaneDeployment):
 
         calls = ProviderCalls(adapters)
         super().__init__(
-            {"stream": calls.stream, "embed": calls.embed}, max_in_flight=limit, jobs=[following(live, use)]
+            {"stream": calls.stream, "embed": calls.embed, "check_health": calls.check_health},
+            max_in_flight=limit,
+            jobs=[following(live, use)],
         )
         # The SDK's modules take half a second to load: not at the first request's expense.
         threading.Thread(target=clients.preload, args=(_WIRE[protocol],), daemon=True).start()

@@ -21,6 +21,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from deployments.alert_settings import AlertSettings
 from deployments.batch_settings import BatchSettings
+from models.caching import Mode
 from models.catalog import Catalog, Host
 from models.gateway import Timeouts
 from models.routing.classifying import SHARE
@@ -73,6 +74,9 @@ class Args(BaseModel):
     batches: BatchSettings = BatchSettings()
     response_cache_s: NonNegativeInt = 3_600
     """How long an answer is kept for those who ask for it again with `x-polyvox-cache: on`; 0 keeps none."""
+    semantic_cache: Mode = "off"
+    """Whether those who send `x-polyvox-cache: semantic` get the answers to questions that mean the same; in
+    `shadow` nobody does, and what would have been is counted."""
 
     def timeouts(self) -> Timeouts:
         return Timeouts(

@@ -1,6 +1,6 @@
-"""Attempts at providers: what each holds, answers and costs, when one has begun, and who is asked next."""
+"""Attempts at providers: what each holds, answers and costs, and when one has begun."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 
 from msgspec.structs import replace
 
@@ -23,25 +23,13 @@ from models.chat import (
     ToolCallStarted,
     Usage,
 )
-from models.errors import (
-    DeadlineExceeded,
-    PolyvoxError,
-    ProviderAuthFailed,
-    ProviderTimeout,
-    ProviderUnavailable,
-    ReplicaLost,
-)
+from models.errors import DeadlineExceeded, PolyvoxError, ProviderTimeout, ReplicaLost
 from models.ledger import Ask, UsageRecord
 from models.ledger.estimates import Estimator, effort_of, quote, size_of
 from models.ledger.usage import Status
 
-MAX_ATTEMPTS = 3
-
 _NOBODY_KNOWS = (DeadlineExceeded, ProviderTimeout, ReplicaLost)
 """After these a provider may have answered more than was heard of it."""
-
-_HOST_FAILURES = (ProviderAuthFailed, ProviderUnavailable, ProviderTimeout)
-"""These say more of the host than of the model."""
 
 _MAX_TIER_CHARS = 64
 
@@ -73,7 +61,8 @@ class Attempt:
         """Set once the answer is complete."""
         self.called = False
         """Whether its provider may have been called."""
-        self.recorded = False
+        self.ended: UsageRecord | None = None
+        """What the ledger keeps of it, once that is known."""
         self.bills_on = catalog.hosts[model.host].bills_after_cancel
         """Whether leaving it saves nothing."""
         self._charge = Charge(
@@ -147,7 +136,10 @@ class Attempt:
 
     def record(self, status: Status, error: PolyvoxError | None = None) -> UsageRecord:
         """What the ledger keeps of it. A call that may have reached its provider is never free."""
-        self.recorded = True
+        self.ended = self._recorded(status, error)
+        return self.ended
+
+    def _recorded(self, status: Status, error: PolyvoxError | None) -> UsageRecord:
         if self.usage is not None:
             return self._charged(status, self.usage, error)
         nothing_came = self._first_token_ms is None
@@ -239,26 +231,13 @@ class Attempt:
         return said if said is not None and said.total_input and is_plausible(said) else None
 
 
-async def first_content(chunks: AsyncIterator[list[Chunk]]) -> list[Chunk]:
-    """What comes up to the first content: until then another candidate may still answer."""
-    first: list[Chunk] = []
+async def first_content(chunks: AsyncIterator[list[Chunk]], first: list[Chunk]) -> None:
+    """Adds to `first` what comes up to the first content: until then another candidate may still answer."""
     while all(isinstance(chunk, Started) for chunk in first):
         batch = await anext(chunks, None)
         if batch is None:
             break
         first += batch
-    return first
-
-
-def who_is_next(queue: Sequence[Model], failed: Model, error: PolyvoxError, attempts: int) -> list[Model]:
-    """Who is asked after `failed`; nobody where another could do no better."""
-    if attempts >= MAX_ATTEMPTS:
-        return []
-    if isinstance(error, ReplicaLost):
-        return [failed, *queue] if attempts == 1 else list(queue)
-    if isinstance(error, _HOST_FAILURES):
-        return [model for model in queue if model.host != failed.host]
-    return list(queue) if error.retryable else []
 
 
 def _chars(part: Part) -> int:

@@ -2,6 +2,7 @@
 
 from models.conversations import Owner
 from models.identity import Principal
+from models.resilience import PLAIN, Resilience
 from models.routing.policies import RoutingPolicy
 
 ANYTHING_GOES = RoutingPolicy()
@@ -18,7 +19,9 @@ class Caller:
         "principal",
         "reads_cache",
         "request_id",
+        "resilience",
         "routing",
+        "takes_similar",
     )
 
     def __init__(
@@ -33,7 +36,9 @@ class Caller:
         may_create_conversation: bool = True,
         may_take_over: bool = True,
         reads_cache: bool = False,
+        takes_similar: bool = False,
         routing: RoutingPolicy = ANYTHING_GOES,
+        resilience: Resilience = PLAIN,
     ) -> None:
         self.principal = principal
         self.request_id = request_id
@@ -48,8 +53,11 @@ class Caller:
         """Whether a model that is named may answer while the tool calls of another are under way."""
         self.reads_cache = reads_cache
         """Whether the same request's earlier answer will do."""
+        self.takes_similar = takes_similar
+        """Whether, beside that, the answer to a question that means the same will do."""
         self.routing = routing
         """What the request itself asks of the router: it holds within the policies of key and tenant."""
+        self.resilience = resilience
 
     @property
     def owner(self) -> Owner:

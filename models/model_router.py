@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from models.caller import Caller
 from models.catalog import Mode, Model
 from models.chat import ChatRequest
+from models.conditions import Conditions, ModelCondition
 from models.conversing import Standing
 from models.errors import (
     ContextLengthExceeded,
@@ -31,7 +32,7 @@ from models.routing import Plan
 from models.routing.constraints import UNKNOWN_HOST, HostFacts, bundled_hosts
 from models.routing.decisions import Decision
 from models.routing.feedback import Implied
-from models.routing.performance import Ending, LivePerformance, ModelStatus, Sample
+from models.routing.performance import Ending, LivePerformance, Sample
 from models.routing.policies import NoPolicies, Policies, RoutingPolicy
 from models.routing.policy import Incumbent
 from models.routing.router import RuleRouter, Setting
@@ -56,6 +57,7 @@ class ModelRouter:
         rule: RuleRouter | None = None,
         policies: Policies | None = None,
         performance: LivePerformance | None = None,
+        conditions: Conditions | None = None,
         decided: Callable[[Decision], None] = _untold,
         taken: Callable[[Implied], None] = _untold,
         hosts: Mapping[str, HostFacts] | None = None,
@@ -65,7 +67,7 @@ class ModelRouter:
         self._router = router
         self._rule = rule
         self._policies = policies or NoPolicies()
-        self._performance = performance or LivePerformance()
+        self.conditions = conditions or Conditions(performance)
         self._decided = decided
         self._taken = taken
         self._hosts = bundled_hosts() if hosts is None else hosts
@@ -106,15 +108,15 @@ class ModelRouter:
         if reason is not None:
             raise PermissionDenied(f"{model.id} is ruled out by a policy: {reason}", param="model")
 
-    def check_model_availability(self, model_id: str) -> ModelStatus:
-        return self._performance.check_model_availability(model_id)
+    def check_model_availability(self, model_id: str) -> ModelCondition:
+        return self.conditions.status(model_id)
 
     def attempted(self, record: UsageRecord, error: PolyvoxError | None = None) -> None:
         """How an attempt at a provider went."""
         ending = _ending(record, error)
         if ending is None:
             return
-        self._performance.record(
+        self.conditions.performance.record(
             Sample(
                 model_id=record.model_id,
                 ending=ending,

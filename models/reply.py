@@ -24,6 +24,7 @@ class Reply:
         clamped_max_tokens: int | None = None,
         context: ContextReport | None = None,
         rates: Sequence[Rate] = (),
+        fallback_from: str | None = None,
     ) -> None:
         self.request_id = request_id
         self.model = model
@@ -37,6 +38,8 @@ class Reply:
         """What was left out of the conversation so that it fits, if anything was."""
         self.rates = rates
         """How the limits stood that the call counts against, when it began."""
+        self.fallback_from = fallback_from
+        """The model that was to answer, where another did."""
         self.from_cache = False
         self.cost_pico: int | None = None
         """Known, and recorded, before the last chunk is handed out."""

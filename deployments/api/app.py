@@ -24,6 +24,8 @@ from deployments.api.exchange import (
     Send,
     while_connected,
 )
+from deployments.api.idempotency import HEADER as IDEMPOTENCY_KEY
+from deployments.api.idempotency import AnsweredOnce
 from deployments.api.management.access import PRINCIPAL
 from deployments.api.model_list import model_list, one_model
 from deployments.api.paths import VERSIONS, model_in, pattern_of
@@ -70,13 +72,14 @@ class Api:
         management: Asgi | None = None,
         digest_key: bytes = b"",
         door: Door | None = None,
+        once: AnsweredOnce | None = None,
         on_start: Callable[[], None] = lambda: None,
     ) -> None:
         """`management` answers for whatever is not on the hot path; who calls is in its scope.
 
         Without `embedder` there are no embeddings, without `conversations` no response is kept.
-        Whatever is billable passes `door`. `digest_key` keys the digests of request bodies; `on_start` is
-        called once there is an event loop.
+        Whatever is billable passes `door`, and with an idempotency key is answered `once`. `digest_key` keys
+        the digests of request bodies; `on_start` is called once there is an event loop.
         """
         self.in_flight = 0
         self._gateway = gateway
@@ -86,6 +89,7 @@ class Api:
         self._management = management
         self._digest_key = digest_key
         self._door = door
+        self._once = once
         self._on_start = on_start
         self._open: dict[str, Callable[[Exchange], Awaitable[None]]] = {
             "/healthz": self._healthz,
@@ -157,7 +161,11 @@ class Api:
 
     async def _answer(self, route: Route, exchange: Exchange, principal: Principal) -> None:
         body = await exchange.body(limit=MAX_BODY_BYTES)
-        await while_connected(exchange, route.handler(exchange, principal, body))
+        if self._once is not None and route.is_billable and IDEMPOTENCY_KEY in exchange.headers:
+            work: Awaitable[None] = self._once.answer(exchange, principal, body, route.handler)
+        else:
+            work = route.handler(exchange, principal, body)
+        await while_connected(exchange, work)
 
     def _routes_of(self, path: str) -> dict[str, Route] | None:
         return self._guarded.get(path) or self._guarded.get(pattern_of(path))

@@ -9,7 +9,7 @@ from models.identity import Principal
 
 _BEARER = b"bearer "
 _HEADERS = (b"x-api-key", b"x-goog-api-key")
-_QUERY = b"key"
+_QUERY = "key"
 
 
 class Authenticator(Protocol):
@@ -43,9 +43,10 @@ def _presented(headers: Mapping[bytes, bytes]) -> bytes:
 
 def _in_query(query: bytes) -> bytes:
     """As Google's API takes it. Nothing that is logged or answered holds a query."""
-    if _QUERY not in query:
+    if _QUERY.encode() not in query:
         return b""
     try:
-        return next(iter(parse_qs(query, max_num_fields=100).get(_QUERY, ())), b"").strip()
+        asked = parse_qs(query.decode("latin-1"), encoding="latin-1", max_num_fields=100)
     except ValueError:
         raise Unauthenticated("the query has too many fields") from None
+    return next(iter(asked.get(_QUERY, ())), "").strip().encode("latin-1")

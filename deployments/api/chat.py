@@ -1,9 +1,12 @@
 """`POST /v1/chat/completions`."""
 
 import time
+from collections.abc import Collection
+from typing import Literal
 
 from deployments.api.errors import Dialect, openai_fields
 from deployments.api.exchange import EVENT_STREAM, JSON, Exchange, Headers
+from deployments.api.resilience import fell_back, resilience_of
 from deployments.api.routing_policy import routing_of
 from deployments.api.streaming import stream
 from models.caller import Caller
@@ -18,6 +21,8 @@ from models.gateway import Gateway, Reply
 from models.identity import Principal
 from models.limits import headers_for
 from models.money import usd_text
+from models.providers.wishes import left_out, refuse_uncertain, refuse_unheeded
+from models.response_cache import CachedReply
 from models.routing import Plan
 
 ENDPOINT = "/v1/chat/completions"
@@ -30,32 +35,46 @@ async def chat_completions(
     exchange: Exchange, gateway: Gateway, principal: Principal, body: bytes, *, digest: str
 ) -> None:
     ask = openai_chat.decode(body)
-    check_fields(gateway.catalog, ask.request, ask.only_of)
+    check_wishes(gateway.catalog, ask.request, ask.only_of)
     caller = Caller(
         principal,
         request_id=exchange.request_id,
         endpoint=ENDPOINT,
         conversation_id=conversation_of(exchange, ask.conversation_id),
         digest=digest,
-        reads_cache=reads_cache(exchange),
+        reads_cache=bool(wanted := from_cache(exchange)),
+        takes_similar=wanted == "semantic",
         routing=routing_of(exchange),
+        resilience=resilience_of(exchange),
     )
     reply = await gateway.chat(ask.request, caller)
+    told = left_out_of(reply, ask.request)
     if ask.request.stream:
-        await stream_chat(exchange, reply, include_usage=ask.include_usage)
+        await stream_chat(exchange, reply, include_usage=ask.include_usage, told=told)
     else:
-        await _whole(exchange, reply)
+        await _whole(exchange, reply, told)
 
 
-def check_fields(catalog: Catalog, request: ChatRequest, only_of: str) -> None:
-    """Raises UnsupportedParameter where fields of `only_of` alone are asked of somebody else's model."""
-    if not only_of:
-        return
-    model = catalog.resolve(request.model)
-    if isinstance(model, Auto) or model.protocol != only_of:
-        raise UnsupportedParameter(
-            f"{request.model} has no log probabilities: name one of {only_of}'s models", param="logprobs"
-        )
+def check_wishes(
+    catalog: Catalog, request: ChatRequest, only_of: Collection[str] = (), *, logprobs: str = "logprobs"
+) -> None:
+    """Raises UnsupportedParameter where the model has not what is asked of it. `only_of` are the protocols
+    that have log probabilities, where the field `logprobs` asks for those. Of a conversation the model may be
+    known where the request names none."""
+    model = catalog.resolve(request.model) if request.model else None
+    if only_of and (model is None or isinstance(model, Auto) or model.protocol not in only_of):
+        said = f"{request.model} has no log probabilities: name a model that has them"
+        raise UnsupportedParameter(said, param=logprobs)
+    if isinstance(model, Auto):
+        refuse_uncertain(request)
+    elif model is not None:
+        refuse_unheeded(request, model.protocol, model.wire_name, logprobs=logprobs)
+
+
+def left_out_of(reply: Reply, request: ChatRequest, dropped: Collection[str] = ()) -> Headers:
+    """Which of the request's wishes the model that answers does not take; `dropped` are others of them."""
+    names = left_out(request, reply.model.protocol, reply.model.wire_name, dropped=dropped)
+    return ((b"x-polyvox-parameters-left-out", ", ".join(names).encode()),) if names else ()
 
 
 def conversation_of(exchange: Exchange, in_body: str) -> str:
@@ -68,15 +87,20 @@ def conversation_of(exchange: Exchange, in_body: str) -> str:
     return named
 
 
-def reads_cache(exchange: Exchange) -> bool:
-    """Whether the client wants an earlier answer to the same request, if there is one."""
-    wanted = exchange.headers.get(_CACHE, b"off").lower()
-    if wanted not in (b"on", b"off"):
-        raise InvalidRequest("the cache is `on` or `off`", param=_CACHE.decode())
-    return wanted == b"on"
+def from_cache(exchange: Exchange) -> Literal["", "on", "semantic"]:
+    """Whether the client takes an earlier answer to the same request, or even to one that means the same."""
+    match exchange.headers.get(_CACHE, b"off").lower():
+        case b"off":
+            return ""
+        case b"on":
+            return "on"
+        case b"semantic":
+            return "semantic"
+        case _:
+            raise InvalidRequest("the cache is `on`, `semantic` or `off`", param=_CACHE.decode())
 
 
-async def _whole(exchange: Exchange, reply: Reply) -> None:
+async def _whole(exchange: Exchange, reply: Reply, told: Headers) -> None:
     response = await reply.response()
     body = openai_chat.encode(
         response,
@@ -86,10 +110,10 @@ async def _whole(exchange: Exchange, reply: Reply) -> None:
         cost_pico=reply.cost_pico,
     )
     cost = usd_text(reply.cost_pico or 0).encode()
-    await exchange.respond(200, body, (JSON, *served_by(reply), (b"x-polyvox-cost-usd", cost)))
+    await exchange.respond(200, body, (JSON, *served_by(reply), *told, (b"x-polyvox-cost-usd", cost)))
 
 
-async def stream_chat(exchange: Exchange, reply: Reply, *, include_usage: bool) -> None:
+async def stream_chat(exchange: Exchange, reply: Reply, *, include_usage: bool, told: Headers = ()) -> None:
     encoder = StreamEncoder(
         id=f"chatcmpl-{reply.request_id}",
         model=reply.model.id,
@@ -100,7 +124,7 @@ async def stream_chat(exchange: Exchange, reply: Reply, *, include_usage: bool) 
         exchange,
         reply,
         encoder,
-        headers=(*EVENT_STREAM, *served_by(reply)),
+        headers=(*EVENT_STREAM, *served_by(reply), *told),
         failed=lambda error: encoder.error(openai_fields(error)),
     )
 
@@ -112,11 +136,19 @@ def served_by(reply: Reply, dialect: Dialect = "openai") -> Headers:
         (b"x-polyvox-model", reply.model.id.encode()),
         (b"x-polyvox-provider", reply.model.host.encode()),
         (b"x-polyvox-attempts", str(reply.attempts).encode()),
-        *(((_CACHE, b"hit"),) if reply.from_cache else ()),
+        *fell_back(reply.fallback_from),
+        *(_hit(reply) if reply.from_cache else ()),
         *(() if reply.context is None else _what_is_left(reply.context)),
         *(() if reply.plan is None else _how_it_was_decided(reply.plan)),
         *headers_for(dialect, reply.rates),
     )
+
+
+def _hit(reply: Reply) -> Headers:
+    similarity = reply.similarity if isinstance(reply, CachedReply) else None
+    if similarity is None:
+        return ((_CACHE, b"hit"),)
+    return (_CACHE, b"similar"), (b"x-polyvox-cache-similarity", f"{similarity:.3f}".encode())
 
 
 def _how_it_was_decided(plan: Plan) -> tuple[tuple[bytes, bytes], ...]:

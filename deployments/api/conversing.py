@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 
 from deployments.api.chat import served_by, stream_chat
 from deployments.api.exchange import JSON, Exchange
+from deployments.api.resilience import resilience_of
 from deployments.api.routing_policy import routing_of
 from models.caller import Caller
 from models.chat import ChatRequest, ChatResponse, Message, Refusal, Text, ToolCall
@@ -81,6 +82,7 @@ async def send_with_model(
         may_create_conversation=False,
         may_take_over=asked.force,
         routing=routing_of(exchange),
+        resilience=resilience_of(exchange),
     )
     request = ChatRequest(
         model=asked.model_id or "",

@@ -8,6 +8,7 @@ from deployments.api.paths import METHODS
 from models import errors
 from models.dialects import anthropic_answer, gemini_answer, openai_chat
 from models.errors import PolyvoxError
+from models.idempotency import IdempotencyKeyReused
 from models.limits import RateLimited, headers_for
 
 Dialect = Literal["openai", "anthropic", "google"]
@@ -22,6 +23,7 @@ _STATUS: dict[type[PolyvoxError], int] = {
     errors.Conflict: 409,
     errors.PaymentRequired: 402,
     errors.Overloaded: 503,
+    IdempotencyKeyReused: 422,
     RateLimited: 429,
     errors.DeadlineExceeded: 504,
     errors.ReplicaLost: 503,
@@ -43,6 +45,7 @@ _TYPE = {
     404: "not_found_error",
     409: "conflict_error",
     413: "invalid_request_error",
+    422: "invalid_request_error",
     429: "rate_limit_error",
 }
 
@@ -55,6 +58,7 @@ _ANTHROPIC_TYPE = {
     405: "invalid_request_error",
     409: "invalid_request_error",
     413: "request_too_large",
+    422: "invalid_request_error",
     429: "rate_limit_error",
     504: "timeout_error",
     529: "overloaded_error",
@@ -71,6 +75,7 @@ _GOOGLE_STATUS = {
     405: "INVALID_ARGUMENT",
     409: "ABORTED",
     413: "INVALID_ARGUMENT",
+    422: "INVALID_ARGUMENT",
     429: "RESOURCE_EXHAUSTED",
     500: "INTERNAL",
     504: "DEADLINE_EXCEEDED",

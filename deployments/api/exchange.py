@@ -42,6 +42,8 @@ class Exchange:
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.request_id: str = scope[REQUEST_ID]
         self.started = False
+        self.broken = False
+        """Whether its stream has ended in an error."""
         self.named: Headers = ()
         """Of its answer, whatever that is; what the answer itself says of the same counts."""
         self._body_is_read = self.method == "GET"

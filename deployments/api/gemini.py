@@ -3,7 +3,7 @@
 from functools import partial
 from urllib.parse import parse_qs
 
-from deployments.api.chat import check_fields, served_by
+from deployments.api.chat import check_wishes, left_out_of, served_by
 from deployments.api.errors import google_fields
 from deployments.api.exchange import EVENT_STREAM, JSON, Exchange
 from deployments.api.paths import COUNT, GENERATE, STREAM, VERSIONS, model_in
@@ -22,30 +22,32 @@ async def generate(
     exchange: Exchange, gateway: Gateway, principal: Principal, body: bytes, digest: str, *, endpoint: str
 ) -> None:
     ask = gemini.decode(body, model=model_in(exchange.path), stream=False)
-    check_fields(gateway.catalog, ask.request, ask.only_of)
+    check_wishes(gateway.catalog, ask.request, ask.only_of)
     caller = caller_of(exchange, principal, endpoint=endpoint, digest=digest, in_body=ask.conversation_id)
     reply = await gateway.chat(ask.request, caller)
     response = await reply.response()
     answer = gemini_answer.encode(
         response, id=reply.request_id, model=reply.model.id, cost_pico=reply.cost_pico
     )
-    await exchange.respond(200, answer, whole_headers(reply, *told_of(ask.left_out), dialect="google"))
+    told = (*told_of(ask.left_out), *left_out_of(reply, ask.request))
+    await exchange.respond(200, answer, whole_headers(reply, *told, dialect="google"))
 
 
 async def stream_generate(
     exchange: Exchange, gateway: Gateway, principal: Principal, body: bytes, digest: str, *, endpoint: str
 ) -> None:
     ask = gemini.decode(body, model=model_in(exchange.path), stream=True)
-    check_fields(gateway.catalog, ask.request, ask.only_of)
+    check_wishes(gateway.catalog, ask.request, ask.only_of)
     caller = caller_of(exchange, principal, endpoint=endpoint, digest=digest, in_body=ask.conversation_id)
     reply = await gateway.chat(ask.request, caller)
-    sse = parse_qs(exchange.query).get(b"alt") == [b"sse"]
+    told = (*told_of(ask.left_out), *left_out_of(reply, ask.request))
+    sse = parse_qs(exchange.query.decode("latin-1")).get("alt") == ["sse"]
     encoder = StreamEncoder(id=reply.request_id, model=reply.model.id, sse=sse)
     await stream(
         exchange,
         reply,
         encoder,
-        headers=(*(EVENT_STREAM if sse else (JSON,)), *served_by(reply, "google"), *told_of(ask.left_out)),
+        headers=(*(EVENT_STREAM if sse else (JSON,)), *served_by(reply, "google"), *told),
         failed=lambda error: encoder.error(google_fields(error)),
         sign=SIGN,
     )

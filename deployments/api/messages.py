@@ -1,6 +1,6 @@
 """`POST /v1/messages` and `/v1/messages/count_tokens`: what Anthropic's SDK calls."""
 
-from deployments.api.chat import served_by
+from deployments.api.chat import check_wishes, left_out_of, served_by
 from deployments.api.errors import anthropic_fields
 from deployments.api.exchange import EVENT_STREAM, JSON, Exchange
 from deployments.api.streaming import stream
@@ -22,10 +22,12 @@ async def messages(
     version, betas = headers.get(b"anthropic-version", b""), headers.get(b"anthropic-beta", b"")
     ask = anthropic_messages.decode(body, version=version, betas=betas)
     check_tools(gateway.catalog, ask.request, ask.tools_of)
+    check_wishes(gateway.catalog, ask.request)
     caller = caller_of(exchange, principal, endpoint=ENDPOINT, digest=digest, in_body=ask.conversation_id)
     reply = await gateway.chat(ask.request, caller)
     id, model, is_own = f"msg_{reply.request_id}", reply.model.id, reply.model.protocol == PROTOCOL
-    named = ((b"request-id", reply.request_id.encode()), *told_of(ask.left_out))
+    told = (*told_of(ask.left_out), *left_out_of(reply, ask.request))
+    named = ((b"request-id", reply.request_id.encode()), *told)
     if not ask.request.stream:
         response = await reply.response()
         answer = anthropic_answer.encode(

@@ -6,7 +6,7 @@ from uuid import uuid4
 import msgspec
 from msgspec.structs import replace
 
-from deployments.api.chat import served_by
+from deployments.api.chat import check_wishes, left_out_of, served_by
 from deployments.api.compacting import compact
 from deployments.api.errors import openai_fields
 from deployments.api.exchange import EVENT_STREAM, Exchange, Headers
@@ -46,6 +46,7 @@ class Responses:
         self, exchange: Exchange, gateway: Gateway, principal: Principal, body: bytes, digest: str
     ) -> None:
         ask = openai_responses.decode(body)
+        check_wishes(gateway.catalog, ask.request, ask.only_of, logprobs=ask.logprobs)
         caller = caller_of(exchange, principal, endpoint=ENDPOINT, digest=digest, in_body=ask.conversation_id)
         request = await self._placed(ask, caller)
         reply = await gateway.chat(request, caller)
@@ -115,7 +116,7 @@ async def _whole(exchange: Exchange, reply: Reply, ask: ResponseAsk, caller: Cal
         cost_pico=reply.cost_pico,
         offered=ask.offered,
     )
-    await exchange.respond(200, answer, whole_headers(reply, *_named(caller), *told_of(ask.left_out)))
+    await exchange.respond(200, answer, whole_headers(reply, *_named(reply, ask, caller)))
 
 
 async def _stream(exchange: Exchange, reply: Reply, ask: ResponseAsk, caller: Caller) -> None:
@@ -130,16 +131,17 @@ async def _stream(exchange: Exchange, reply: Reply, ask: ResponseAsk, caller: Ca
         exchange,
         reply,
         encoder,
-        headers=(*EVENT_STREAM, *served_by(reply), *_named(caller), *told_of(ask.left_out)),
+        headers=(*EVENT_STREAM, *served_by(reply), *_named(reply, ask, caller)),
         failed=lambda error: encoder.error(openai_fields(error), code=_code(error)),
     )
 
 
-def _named(caller: Caller) -> Headers:
-    """What the request is called, and the conversation that its answer is kept in."""
+def _named(reply: Reply, ask: ResponseAsk, caller: Caller) -> Headers:
+    """What the request is called, the conversation that its answer is kept in, and what was left out."""
     named = (b"x-request-id", caller.request_id.encode())
     where = (b"x-polyvox-conversation-id", caller.conversation_id.encode())
-    return (named, where) if caller.conversation_id else (named,)
+    told = (*told_of(ask.left_out), *left_out_of(reply, ask.request, ask.dropped))
+    return (named, where, *told) if caller.conversation_id else (named, *told)
 
 
 def _code(error: PolyvoxError) -> str:

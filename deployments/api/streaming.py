@@ -47,6 +47,7 @@ async def stream(
         except PolyvoxError as error:
             if not exchange.started:
                 raise
+            exchange.broken = True
             await pulse.write(failed(_shown(error, exchange)))
         finally:
             pulse.end()

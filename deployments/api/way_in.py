@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable, Sequence
 import msgspec
 from msgspec import Struct
 
-from deployments.api.chat import conversation_of, reads_cache, served_by
+from deployments.api.chat import conversation_of, from_cache, served_by
 from deployments.api.errors import Dialect
 from deployments.api.exchange import JSON, Exchange, Headers
+from deployments.api.resilience import resilience_of
 from deployments.api.routing_policy import routing_of
 from models.caller import Caller
 from models.catalog import Auto, Catalog
@@ -50,8 +51,10 @@ def caller_of(
         endpoint=endpoint,
         conversation_id=conversation_of(exchange, in_body),
         digest=digest,
-        reads_cache=reads_cache(exchange),
+        reads_cache=bool(wanted := from_cache(exchange)),
+        takes_similar=wanted == "semantic",
         routing=routing_of(exchange),
+        resilience=resilience_of(exchange),
     )
 
 

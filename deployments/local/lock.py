@@ -1,6 +1,7 @@
 """Writes requirements.lock with pip-tools: every dependency with its hashes, but torch.
 
-Standard library only. No address of an index enters the file, whatever this machine's pip is set up with.
+What is in it already keeps its version, unless `--upgrade` is said. Standard library only. No address of an
+index enters the file, whatever this machine's pip is set up with.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
@@ -36,15 +38,29 @@ def _marked(entry: str) -> str:
     return entry.replace(" \\", ' ; sys_platform == "linux" \\', 1)
 
 
-def main(pip_compile: str) -> None:
-    compiled = subprocess.run(  # noqa: S603 the program the Makefile names
-        [pip_compile, *_OPTIONS.split(), "pyproject.toml"],
+def pins(lock: str) -> str:
+    """The versions of a lock file, as constraints."""
+    return "".join(f"{pin}\n" for pin in re.findall(r"^[A-Za-z0-9._-]+==[^\s;\\]+", lock, flags=re.MULTILINE))
+
+
+def main(pip_compile: str, *said: str) -> None:
+    lock = _REPOSITORY / "requirements.lock"
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as known:
+        known.write("" if "--upgrade" in said else pins(lock.read_text()))
+        known.flush()
+        lock.write_text(finished(_compiled(pip_compile, known.name)))
+
+
+def _compiled(pip_compile: str, constraints: str) -> str:
+    done = subprocess.run(  # noqa: S603 the program the Makefile names
+        [pip_compile, *_OPTIONS.split(), f"--constraint={constraints}", "pyproject.toml"],
         cwd=_REPOSITORY,
         check=True,
         stdout=subprocess.PIPE,
         text=True,
     )
-    (_REPOSITORY / "requirements.lock").write_text(finished(compiled.stdout))
+    told = re.escape(f"-c {constraints}")
+    return re.sub(rf"{told}, |, {told}", "", done.stdout)
 
 
 if __name__ == "__main__":

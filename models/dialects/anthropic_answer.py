@@ -12,6 +12,7 @@ from msgspec import Raw
 
 from models.chat import (
     ChatResponse,
+    Citation,
     FinishReason,
     Image,
     Native,
@@ -23,7 +24,9 @@ from models.chat import (
     ToolCall,
     Usage,
 )
+from models.dialects.anthropic_blocks import FOUND
 from models.dialects.ask import arguments, laid, opened, own, rest_of
+from models.dialects.tiers import tier_told
 from models.money import usd_text
 from models.parts import REST, artefact
 
@@ -83,7 +86,7 @@ def usage_fields(usage: Usage, cost_pico: int | None, *, tier: str = "") -> dict
         "cache_creation": {"ephemeral_5m_input_tokens": short, "ephemeral_1h_input_tokens": long},
         "output_tokens": usage.total_output,
         "output_tokens_details": {"thinking_tokens": usage.reasoning},
-        "service_tier": tier if tier in _TIERS else None,
+        "service_tier": told if (told := tier_told(tier, plain="standard")) in _TIERS else None,
     }
     if cost_pico is not None:
         fields["cost"] = Raw(usd_text(cost_pico).encode())
@@ -95,6 +98,16 @@ def tool_use(id: str, name: str, given: Any, held: tuple[Opaque, ...]) -> dict[s
     return {**block, **own(held, PROVIDER, REST)} if held else block
 
 
+def citation(cited: Citation, *, is_own: bool) -> dict[str, Any]:
+    """Of a source that another provider knows by its address, what a search of the web would have found."""
+    if cited.opaque is not None and cited.opaque.provider == PROVIDER:
+        return opened(cited.opaque.value)
+    if is_own or not cited.url:
+        return {}
+    found = {"url": cited.url, "title": cited.title, "cited_text": cited.text}
+    return {"type": FOUND, **found, "encrypted_index": ""}
+
+
 def native(opaque: Opaque) -> dict[str, Any] | None:
     """A block of Anthropic's own, as it was."""
     return opened(opaque.value) or None if opaque.provider == PROVIDER else None
@@ -103,8 +116,8 @@ def native(opaque: Opaque) -> dict[str, Any] | None:
 def _blocks(part: Part, *, is_own: bool) -> Iterator[dict[str, Any]]:
     match part:
         case Text(text=text):
-            cited = [c.opaque.value for c in part.citations if c.opaque and c.opaque.provider == PROVIDER]
-            yield {"type": "text", "text": text, "citations": [Raw(c.encode()) for c in cited] or None}
+            cited = [said for one in part.citations if (said := citation(one, is_own=is_own))]
+            yield {"type": "text", "text": text, "citations": cited or None}
         case Thinking():
             yield from _thinking(part)
         case ToolCall():

@@ -24,6 +24,8 @@ from models.dialects.reading import Reader, readers
 from models.parts import REST, json_text
 
 PROVIDER = "anthropic"
+FOUND = "web_search_result_location"
+"""Kind of a citation. Without its sealed index it is one that we made of another provider's."""
 _NOT_SHOWN = Text("[not shown: a file that only its provider has]")
 _Inner = Text | Image | File | Native
 
@@ -196,9 +198,10 @@ def _citation(cited: dict[str, Any]) -> Citation:
     def word(*fields: str) -> str:
         return next((value for field in fields if isinstance(value := cited.get(field), str)), "")
 
+    is_ours = cited.get("type") == FOUND and not cited.get("encrypted_index")
     return Citation(
         text=word("cited_text"),
         title=word("title", "document_title"),
         url=word("url", "source"),
-        opaque=Opaque(PROVIDER, "citation", json_text(cited)),
+        opaque=None if is_ours else Opaque(PROVIDER, "citation", json_text(cited)),
     )

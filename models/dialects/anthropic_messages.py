@@ -15,6 +15,7 @@ from models.dialects.ask import (
     Ask,
     checked,
     depth_checked,
+    held_to_schema,
     is_own,
     named_conversation,
     opened,
@@ -82,7 +83,7 @@ def _ask(asked: dict[str, Any], headers: dict[str, str]) -> Ask:
     form = _older_format(asked)
     _check_edits(asked.get("context_management"))
     dropped = _DROPPED if "anthropic-beta" in headers else _DROPPED | _OF_BETAS
-    request = anthropic_request.decode(without(asked, dropped) | form)
+    request = held_to_schema(anthropic_request.decode(without(asked, dropped) | form))
     if not request.model:
         raise InvalidRequest("`model` is missing", param="model")
     request, left_out = without_own_tools(request, allowed=_is_run_by_caller)

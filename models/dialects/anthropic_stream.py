@@ -10,6 +10,7 @@ import msgspec
 from models import chat
 from models.dialects.anthropic_answer import (
     PROVIDER,
+    citation,
     encode_error,
     envelope,
     native,
@@ -79,8 +80,8 @@ class StreamEncoder:
                 return self._argue(index, written)
             case chat.OpaqueDelta(opaque):
                 return self._keep(opaque)
-            case chat.CitationDelta(citation):
-                return self._cite(citation)
+            case chat.CitationDelta(cited):
+                return self._cite(cited)
             case chat.Started(usage=usage, opaque=held):
                 for opaque in held:
                     self._keep(opaque)
@@ -130,11 +131,9 @@ class StreamEncoder:
             case _:
                 return b""
 
-    def _cite(self, citation: chat.Citation) -> bytes:
-        held = citation.opaque
-        if held is None or held.provider != PROVIDER or self._open != "text":
-            return b""
-        return self._delta({"type": "citations_delta", "citation": opened(held.value)})
+    def _cite(self, cited: chat.Citation) -> bytes:
+        said = citation(cited, is_own=self._is_own) if self._open == "text" else {}
+        return self._delta({"type": "citations_delta", "citation": said}) if said else b""
 
     def _argue(self, index: int, written: str) -> bytes:
         """Of a call whose block is closed already too: blocks are told apart by their numbers."""

@@ -31,8 +31,8 @@ class Ask(Struct, frozen=True, kw_only=True):
     """Whose models alone know the tools that are offered, if that is so: a protocol of the catalogue."""
     left_out: tuple[str, ...] = ()
     """Tools that are offered to nobody."""
-    only_of: str = ""
-    """Whose models alone can do all that is asked, if that is so: a protocol of the catalogue."""
+    only_of: Collection[str] = ()
+    """Whose models alone can do all that is asked, if that is so: protocols of the catalogue."""
 
 
 def read_object(body: bytes) -> dict[str, Any]:
@@ -82,6 +82,14 @@ def checked(request: ChatRequest, *, messages: str) -> ChatRequest:
     if request.max_tokens is not None and request.max_tokens < 0:
         raise InvalidRequest("the most tokens of an answer are not negative", param="max_tokens")
     return request
+
+
+def held_to_schema(request: ChatRequest) -> ChatRequest:
+    """Of a dialect in which an answer's schema is always kept to: elsewhere that has to be asked for."""
+    form = request.response_format
+    if form is None or form.kind != "json_schema":
+        return request
+    return replace(request, response_format=replace(form, strict=True))
 
 
 def is_own(tool: Tool) -> bool:
@@ -137,6 +145,11 @@ def own(held: Collection[Opaque], provider: str, kind: str) -> dict[str, Any]:
         if opaque.provider == provider and opaque.kind == kind:
             return opened(opaque.value)
     return {}
+
+
+def options_with(given: Mapping[str, dict[str, Any]], more: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """Each provider's options, laid over those that are there."""
+    return {**given, **{name: laid(given.get(name, {}), fields) for name, fields in more.items()}}
 
 
 def rest_of(held: Collection[Opaque], provider: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 Source: google-genai 3.4, types.py (GenerateContentConfig and what it names).
 """
 
+from collections.abc import Collection
 from typing import Any
 
 from msgspec.structs import replace
@@ -13,12 +14,15 @@ from models.dialects.ask import (
     Ask,
     checked,
     depth_checked,
+    held_to_schema,
     named_conversation,
+    options_with,
     read_object,
     refuse,
     without,
     without_own_tools,
 )
+from models.dialects.logprobs import HAVE_THEM, asked_of_all
 from models.errors import InvalidRequest, UnsupportedParameter
 
 PROTOCOL = "google"
@@ -54,20 +58,23 @@ def _ask(asked: dict[str, Any], *, model: str, stream: bool) -> Ask:
     for name in _CONFIG:
         if isinstance(config := asked.get(name), dict):
             _check_config(config, where=f"{name}.")
-    request = gemini_request.decode(without(asked, _DROPPED) | {"model": model})
+    request = held_to_schema(gemini_request.decode(without(asked, _DROPPED) | {"model": model}))
     request, left_out = without_own_tools(request)
     if not model:
         raise InvalidRequest("the path names no model", param="model")
     request = checked(request, messages="contents")
     request = replace(request, stream=stream, dialect=PROTOCOL, auto_cache=True)
-    only_of = PROTOCOL if _asks_for_logprobs(request) else ""
+    only_of: Collection[str] = ()
+    if config := _asks_for_logprobs(request):
+        only_of, wish = HAVE_THEM, asked_of_all(config.get("logprobs"))
+        request = replace(request, provider_options=options_with(wish, request.provider_options))
     return Ask(request=request, conversation_id=conversation_id, left_out=left_out, only_of=only_of)
 
 
-def _asks_for_logprobs(request: ChatRequest) -> bool:
-    """They are known to Gemini's models alone, and come with all else that these alone say."""
-    config = request.provider_options.get(PROTOCOL, {}).get("generationConfig", {})
-    return bool(config.get("responseLogprobs") or config.get("logprobs"))
+def _asks_for_logprobs(request: ChatRequest) -> dict[str, Any]:
+    """The configuration that does; empty where none does."""
+    config: dict[str, Any] = request.provider_options.get(PROTOCOL, {}).get("generationConfig", {})
+    return config if config.get("responseLogprobs") or config.get("logprobs") else {}
 
 
 def _check_config(config: dict[str, Any], *, where: str) -> None:

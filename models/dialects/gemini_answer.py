@@ -25,6 +25,8 @@ from models.chat import (
     Usage,
 )
 from models.dialects.ask import arguments, laid, opened, own, rest_of
+from models.dialects.logprobs import gemini_result, told
+from models.dialects.tiers import tier_told
 from models.money import usd_text
 from models.parts import MADE_ID, REST, artefact
 
@@ -49,7 +51,7 @@ def encode(response: ChatResponse, *, id: str, model: str, cost_pico: int | None
     cited = [c for part in response.parts if isinstance(part, Text) for c in part.citations]
     rest = rest_of(response.opaque, PROVIDER)
     is_grounded = any("groundingMetadata" in one for one in rest.get("candidates", ()))
-    found = {} if is_grounded else grounding(cited)
+    found = ({} if is_grounded else grounding(cited)) | gemini_result(told(response.opaque))
     candidate = end_of(response.finish, parts or [{"text": ""}]) | found
     body = {
         "candidates": [candidate],
@@ -82,8 +84,8 @@ def usage_fields(usage: Usage, cost_pico: int | None, *, tier: str = "") -> Json
         fields["cachedContentTokenCount"] = cached
     if usage.reasoning:
         fields["thoughtsTokenCount"] = usage.reasoning
-    if tier:
-        fields["serviceTier"] = tier
+    if told := tier_told(tier, plain="standard"):
+        fields["serviceTier"] = told
     if cost_pico is not None:
         fields["cost"] = Raw(usd_text(cost_pico).encode())
     return fields

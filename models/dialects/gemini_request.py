@@ -67,15 +67,17 @@ def decode(body: dict[str, Any]) -> ChatRequest:
 
 
 def _camel(node: Any) -> Any:
-    if isinstance(node, list):
-        return [_camel(one) for one in node]
-    if not isinstance(node, dict):
-        return node
-    named = {_name(key): value for key, value in node.items()}
-    return {key: value if key in _CLIENTS_OWN else _camel(value) for key, value in named.items()}
+    if isinstance(node, dict):
+        return {
+            (name := _name(key)): value if name in _CLIENTS_OWN else _camel(value)
+            for key, value in node.items()
+        }
+    return [_camel(one) for one in node] if isinstance(node, list) else node
 
 
 def _name(key: str) -> str:
+    if "_" not in key:
+        return key
     first, *rest = key.split("_")
     return "".join([first, *(word[:1].upper() + word[1:] for word in rest)]) if first and rest else key
 

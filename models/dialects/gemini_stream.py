@@ -21,6 +21,7 @@ from models.dialects.gemini_answer import (
     native,
     usage_fields,
 )
+from models.dialects.logprobs import gemini_result, told
 from models.parts import EVENT
 
 Json = dict[str, Any]
@@ -39,6 +40,8 @@ class StreamEncoder:
         self._calls: dict[int, tuple[chat.ToolCallStarted, list[str]]] = {}
         """Calls that are under way, and the pieces of their arguments."""
         self._cited: list[chat.Citation] = []
+        self._probable: list[Json] = []
+        """Tokens of the answer with their log probabilities."""
         self._text = b'{"candidates":[{"content":{"parts":[{"text":'
         self._lay({})
 
@@ -92,6 +95,7 @@ class StreamEncoder:
             case chat.CitationDelta(citation):
                 self._cited.append(citation)
             case chat.OpaqueDelta(opaque):
+                self._probable += told((opaque,))
                 _keep(opaque, parts)
             case chat.Completed():
                 raise TypeError("a whole answer is not a part of a stream")
@@ -115,7 +119,8 @@ class StreamEncoder:
 
     def _finished(self, chunk: chat.Finished, parts: list[Json], cost_pico: int | None) -> bytes:
         cited = {} if "groundingMetadata" in self._candidate else grounding(self._cited)
-        candidate = laid(end_of(chunk.finish, parts or [{"text": ""}]) | cited, self._candidate)
+        end = end_of(chunk.finish, parts or [{"text": ""}]) | cited | gemini_result(self._probable)
+        candidate = laid(end, self._candidate)
         usage = laid(usage_fields(chunk.usage, cost_pico, tier=chunk.service_tier), self._usage)
         said = b'{"candidates":[' + _json(candidate) + b'],"usageMetadata":' + _json(usage) + self._tail
         return self._sent(said) + (b"" if self._sse else b"]")

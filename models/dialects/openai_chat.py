@@ -3,6 +3,7 @@
 Wire facts: OpenAI API reference, chat completions and streaming, November 2026.
 """
 
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -10,15 +11,18 @@ from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from models import chat
-from models.dialects.ask import laid, opened, read_object, rest_of
+from models.dialects.ask import laid, opened, options_with, read_object, refuse, rest_of
 from models.dialects.json_body import invalid
+from models.dialects.logprobs import HAVE_THEM, asked_of_all, told
 from models.dialects.openai_chat_fields import CustomTool, Request
 from models.dialects.openai_chat_request import PROVIDER, canonical, unknown
+from models.dialects.tiers import tier_told
 from models.errors import InvalidRequest, UnsupportedParameter
 from models.money import usd_text
 
 _LOGPROBS = ("logprobs", "top_logprobs")
 _UNSUPPORTED = ("audio", "functions", "function_call")
+_REFUSED = ("moderation",)
 _HARMLESS: tuple[Any, ...] = (None, False, "none", "auto", [])
 """Values of those that ask for nothing."""
 
@@ -33,14 +37,16 @@ class Ask(Struct, frozen=True):
     """Whether the stream ends with a usage chunk."""
     conversation_id: str = ""
     """The conversation that `metadata` names."""
-    only_of: str = ""
-    """Whose models alone can do all that is asked, if that is so: a protocol of the catalogue."""
+    only_of: Collection[str] = ()
+    """Whose models alone can do all that is asked, if that is so: protocols of the catalogue."""
 
 
 def decode(body: bytes) -> Ask:
     """Raises InvalidRequest naming the field at fault."""
     sent = read_object(body)
     asked = _typed(sent)
+    refuse(sent, _REFUSED)
+    _check_answers(sent)
     for field in _UNSUPPORTED:
         if getattr(asked, field) not in _HARMLESS:
             raise UnsupportedParameter(f"`{field}` is not supported", param=field)
@@ -49,14 +55,32 @@ def decode(body: bytes) -> Ask:
     if any(isinstance(tool, CustomTool) for tool in asked.tools or ()):
         raise UnsupportedParameter("custom tools are not supported", param="tools")
     include_usage = bool(asked.stream_options and asked.stream_options.include_usage)
-    logprobs = {name: sent[name] for name in _LOGPROBS if sent.get(name)}
-    request = canonical(asked, unknown(sent) | logprobs)
+    request = canonical(asked, unknown(sent))
+    if asks := any(sent.get(name) for name in _LOGPROBS):
+        wish = asked_of_all(_top(sent))
+        request = replace(request, provider_options=options_with(request.provider_options, wish))
     return Ask(
         replace(request, dialect=PROVIDER, auto_cache=True),
         include_usage,
         _conversation(asked.metadata),
-        PROVIDER if logprobs else "",
+        HAVE_THEM if asks else (),
     )
+
+
+def _top(sent: dict[str, Any]) -> int | None:
+    top = sent.get("top_logprobs")
+    if top is not None and (not isinstance(top, int) or isinstance(top, bool)):
+        raise InvalidRequest("`top_logprobs` is to be an integer", param="top_logprobs")
+    return top
+
+
+def _check_answers(sent: dict[str, Any]) -> None:
+    """Raises UnsupportedParameter for answers that would be found on the web, or be other than text."""
+    if sent.get("web_search_options") is not None:  # an empty object asks for a search too
+        raise UnsupportedParameter("`web_search_options` is not supported", param="web_search_options")
+    modalities = sent.get("modalities")
+    if isinstance(modalities, list) and any(one != "text" for one in modalities):
+        raise UnsupportedParameter("`modalities`: answers are text", param="modalities")
 
 
 def _typed(sent: dict[str, Any]) -> Request:
@@ -76,11 +100,14 @@ def _conversation(metadata: dict[str, Any] | None) -> str:
 def usage_fields(usage: chat.Usage, cost_pico: int | None) -> dict[str, Any]:
     """OpenAI's usage object; `cost` in USD is ours, under the name that other gateways use."""
     prompt, completion = usage.total_input, usage.total_output
+    details = {"cached_tokens": usage.cache_read + usage.cache_read_audio}
+    if written := usage.cache_write_5m + usage.cache_write_1h:
+        details["cache_write_tokens"] = written
     fields: dict[str, Any] = {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
         "total_tokens": prompt + completion,
-        "prompt_tokens_details": {"cached_tokens": usage.cache_read + usage.cache_read_audio},
+        "prompt_tokens_details": details,
         "completion_tokens_details": {"reasoning_tokens": usage.reasoning},
     }
     if cost_pico is not None:
@@ -124,8 +151,10 @@ def encode(
         "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": finish}],
         "usage": usage_fields(response.usage, cost_pico),
     }
-    if response.service_tier:
-        body["service_tier"] = response.service_tier
+    if tier := tier_told(response.service_tier, plain="default"):
+        body["service_tier"] = tier
+    if tokens := told(response.opaque):
+        body["choices"][0]["logprobs"] = {"content": tokens, "refusal": None}
     return _json(laid(body, rest) if (rest := rest_of(response.opaque, PROVIDER)) else body)
 
 

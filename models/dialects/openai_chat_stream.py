@@ -6,8 +6,10 @@ import msgspec
 
 from models import chat
 from models.dialects.ask import laid, opened, without
+from models.dialects.logprobs import LOGPROBS, told
 from models.dialects.openai_chat import annotation, finish_reason, usage_fields
 from models.dialects.openai_chat_request import PROVIDER
+from models.dialects.tiers import tier_told
 from models.parts import EVENT, RAW_EVENT
 
 Json = dict[str, Any]
@@ -32,6 +34,8 @@ class StreamEncoder:
         """Of what was said."""
         self._rest: Json = {}
         """What OpenAI's own events say beside what is known."""
+        self._probable: list[Json] = []
+        """Log probabilities of the next text's tokens."""
         self._text = self._head + b',"choices":[{"index":0,"delta":{"content":'
         self._lay(b"")
 
@@ -48,7 +52,7 @@ class StreamEncoder:
     def _chunk(self, chunk: chat.Chunk, cost_pico: int | None) -> bytes:
         if type(chunk) is chat.TextDelta:
             self._length += len(chunk.text)
-            if self._rest:
+            if self._rest or self._probable:
                 return self._delta({"content": chunk.text})
             return self._text + _json(chunk.text) + self._text_end
         match chunk:
@@ -82,6 +86,8 @@ class StreamEncoder:
                 assert_never(chunk)
 
     def _keep(self, opaque: chat.Opaque) -> bytes:
+        if opaque.kind == LOGPROBS:
+            self._probable += told((opaque,))
         if opaque.provider != PROVIDER:
             return b""
         if opaque.kind == EVENT:
@@ -102,6 +108,9 @@ class StreamEncoder:
 
     def _delta(self, delta: Json, finish: str | None = None) -> bytes:
         choices = self._choice(delta, finish)
+        if self._probable:
+            choices["choices"][0]["logprobs"] = {"content": self._probable, "refusal": None}
+            self._probable = []
         return self._event(laid(choices, without(self._rest, ("usage",))) if self._rest else choices)
 
     def _choice(self, delta: Json, finish: str | None) -> Json:
@@ -111,6 +120,8 @@ class StreamEncoder:
         return self._head + b"," + _json(fields)[1:-1] + self._tail
 
     def _finished(self, chunk: chat.Finished, cost_pico: int | None) -> bytes:
+        if tier := tier_told(chunk.service_tier, plain="default"):
+            self._lay(self._extra + b',"service_tier":' + _json(tier))
         end = self._delta({}, finish_reason(chunk.finish, refused=self._refused))
         if self._include_usage:
             said: Json = {"choices": [], "usage": usage_fields(chunk.usage, cost_pico)}

@@ -26,7 +26,9 @@ def image_of(url: str, where: str, **fields: Any) -> Image:
 
 
 def file_of(data: str, filename: str, **fields: Any) -> File:
-    """`data` is a data URL, or the bare base64 of a PDF."""
+    """`data` is a data URL, the bare base64 of a PDF, or where it lies, as other gateways take it too."""
+    if data.startswith(("https://", "http://")):
+        return File("application/pdf", filename, url=data, **fields)
     found = _DATA_URL.match(data)
     media_type = (found.group(1) if found else "") or "application/pdf"
     return File(media_type, filename, data[found.end() :] if found else data, **fields)

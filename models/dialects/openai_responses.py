@@ -4,6 +4,7 @@ Source: openai 3.54, types/responses/response_create_params.py. What OpenAI woul
 a conversation.
 """
 
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from msgspec import Struct
@@ -15,16 +16,19 @@ from models.dialects.ask import (
     checked,
     depth_checked,
     named_conversation,
+    options_with,
     read_object,
     refuse,
     without_own_tools,
 )
+from models.dialects.logprobs import HAVE_THEM, asked_of_all
 from models.dialects.openai_responses_items import PROVIDER
 from models.dialects.openai_responses_tools import Offered, as_functions, flattened
 from models.errors import InvalidRequest, UnsupportedParameter
 
-_REFUSED = ("background", "moderation", "prompt", "top_logprobs")
+_REFUSED = ("background", "moderation", "prompt")
 _FORWARDED = ("prompt_cache_key", "prompt_cache_options", "prompt_cache_retention", "safety_identifier")
+_READ_HERE = ("include", "previous_response_id", "reasoning", "stream_options")
 _LOGPROBS = "message.output_text.logprobs"
 ECHOED: dict[str, Any] = {
     "instructions": None,
@@ -54,8 +58,14 @@ class ResponseAsk(Struct, frozen=True, kw_only=True):
     """The response that it goes on from."""
     store: bool = True
     offered: Offered = Offered()
+    only_of: Collection[str] = ()
+    """Whose models alone can do all that is asked, if that is so: protocols of the catalogue."""
+    logprobs: str = ""
+    """The field that asks for log probabilities."""
     left_out: tuple[str, ...] = ()
     """Tools that are offered to nobody."""
+    dropped: tuple[str, ...] = ()
+    """Fields that nobody is told of."""
     echo: dict[str, Any] = {}
     """Fields of the answer that repeat the request's."""
 
@@ -80,9 +90,6 @@ def decode_compact(body: bytes) -> ResponseAsk:
 def _ask(asked: dict[str, Any]) -> ResponseAsk:
     conversation_id = _conversation(asked) or named_conversation(asked)
     refuse(asked, _REFUSED)
-    included = asked.get("include")
-    if isinstance(included, list) and _LOGPROBS in included:
-        raise UnsupportedParameter(f"`include` of {_LOGPROBS} is not supported", param="include")
     echo = {name: default if (v := asked.get(name)) is None else v for name, default in ECHOED.items()}
     namespaces = flattened(asked)
     request = openai_responses_request.decode(asked)
@@ -90,15 +97,33 @@ def _ask(asked: dict[str, Any]) -> ResponseAsk:
         if field in request.provider_options.get(PROVIDER, {}):
             raise UnsupportedParameter(f"this `{field}` is not supported", param=field)
     request, left_out = without_own_tools(request)
+    dropped = tuple(_dropped(request.provider_options.get(PROVIDER, {})))
+    request = _with_safe_options(request)
+    if logprobs := _asking_for_logprobs(asked):
+        wish = asked_of_all(asked.get("top_logprobs"))
+        request = replace(request, provider_options=options_with(request.provider_options, wish))
     return ResponseAsk(
-        request=checked(as_functions(_with_safe_options(request)), messages="input"),
+        request=checked(as_functions(request), messages="input"),
+        only_of=HAVE_THEM if logprobs else (),
+        logprobs=logprobs,
         conversation_id=conversation_id,
         previous_id=_text(asked, "previous_response_id"),
         store=asked.get("store") is not False,
         offered=Offered(frozenset(tool.name for tool in request.tools if tool.freeform), namespaces),
         left_out=left_out,
+        dropped=dropped,
         echo=echo,
     )
+
+
+def _asking_for_logprobs(asked: dict[str, Any]) -> str:
+    """The field that does; empty where none does."""
+    top, included = asked.get("top_logprobs"), asked.get("include")
+    if top is not None and (not isinstance(top, int) or isinstance(top, bool)):
+        raise InvalidRequest("`top_logprobs` is to be an integer", param="top_logprobs")
+    if top:
+        return "top_logprobs"
+    return "include" if isinstance(included, list) and _LOGPROBS in included else ""
 
 
 def _conversation(asked: dict[str, Any]) -> str:
@@ -116,6 +141,12 @@ def _text(asked: dict[str, Any], field: str) -> str:
     if value is not None and not isinstance(value, str):
         raise InvalidRequest(f"`{field}` is to be a string", param=field)
     return value or ""
+
+
+def _dropped(private: dict[str, Any]) -> Iterator[str]:
+    for name, value in private.items():
+        if name not in _READ_HERE and value != ECHOED.get(name):
+            yield name
 
 
 def _with_safe_options(request: ChatRequest) -> ChatRequest:

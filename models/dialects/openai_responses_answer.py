@@ -25,8 +25,10 @@ from models.chat import (
     Usage,
 )
 from models.dialects.ask import opened
+from models.dialects.logprobs import told
 from models.dialects.openai_responses_items import PROVIDER
 from models.dialects.openai_responses_tools import Offered
+from models.dialects.tiers import tier_told
 from models.money import usd_text
 from models.parts import artefact, json_value
 
@@ -49,10 +51,13 @@ def encode(
 ) -> bytes:
     """`model` is the one that served it, by its catalogue id; `echo` repeats the request's fields."""
     output = output_items(response.parts, id=id, offered=offered, status=item_status(response.finish))
+    texts = [p for item in output for p in item.get("content") or () if p.get("type") == "output_text"]
+    if texts and (tokens := told(response.opaque)):
+        texts[-1]["logprobs"] = tokens
     fields = end_fields(response.finish, refused=any(isinstance(p, Refusal) for p in response.parts))
     fields["usage"] = usage_fields(response.usage, cost_pico)
-    if response.service_tier:
-        fields["service_tier"] = response.service_tier
+    if tier := tier_told(response.service_tier, plain="default"):
+        fields["service_tier"] = tier
     return _json(envelope(id=id, model=model, created=created, echo=echo) | {"output": output} | fields)
 
 
@@ -136,8 +141,8 @@ def content_part(part: Text | Refusal) -> Json:
     return text_part(part.text, [one for one in annotations if one])
 
 
-def text_part(text: str, annotations: Sequence[Json] = ()) -> Json:
-    return {"type": "output_text", "text": text, "annotations": annotations, "logprobs": []}
+def text_part(text: str, annotations: Sequence[Json] = (), logprobs: Sequence[Json] = ()) -> Json:
+    return {"type": "output_text", "text": text, "annotations": annotations, "logprobs": logprobs}
 
 
 def annotation(cited: Citation, length: int) -> Json:

@@ -10,6 +10,7 @@ import msgspec
 
 from models import chat
 from models.dialects.ask import opened
+from models.dialects.logprobs import told
 from models.dialects.openai_responses_answer import (
     NOTHING,
     annotation,
@@ -27,6 +28,7 @@ from models.dialects.openai_responses_answer import (
 )
 from models.dialects.openai_responses_items import PROVIDER
 from models.dialects.openai_responses_tools import Offered
+from models.dialects.tiers import tier_told
 
 Json = dict[str, Any]
 
@@ -47,6 +49,8 @@ class StreamEncoder:
         """The one that is open."""
         self._calls: dict[int, _Item] = {}
         self._refused = False
+        self._probable: list[Json] = []
+        """Log probabilities of the next text's tokens."""
 
     def encode(self, chunks: list[chat.Chunk], *, cost_pico: int | None = None) -> bytes:
         """The events of a batch. `cost_pico` is of use with the last one only."""
@@ -104,6 +108,11 @@ class StreamEncoder:
         if item is None or item.kind != kind or item.is_whole:
             item, opening = self._open(kind)
         item.pieces.append(text)
+        if kind == "output_text" and (tokens := self._probable):
+            self._probable = []
+            item.logprobs += tokens
+            event = f"response.{kind}.delta"
+            return opening + self._event(event, **item.place, logprobs=tokens, delta=text)
         sequence, self._sequence = self._sequence, self._sequence + 1
         return opening + item.head + b"%d" % sequence + item.middle + _json(text) + b"}\n\n"
 
@@ -164,6 +173,7 @@ class StreamEncoder:
 
     def _keep(self, opaque: chat.Opaque) -> bytes:
         """Blocks of OpenAI's own, as they are."""
+        self._probable += told((opaque,))
         if opaque.provider != PROVIDER or opaque.kind not in ("block", "reasoning"):
             return b""
         item, closing = opened(opaque.value), self._close()
@@ -183,7 +193,9 @@ class StreamEncoder:
             done = self._event("response.reasoning_summary_text.done", **item.place, text=text)
             return done + self._event("response.reasoning_summary_part.done", **item.place, part=part)
         item.content.append(part)
-        said: Json = {"text": text, "logprobs": []} if item.kind == "output_text" else {"refusal": text}
+        said: Json = (
+            {"text": text, "logprobs": item.logprobs} if item.kind == "output_text" else {"refusal": text}
+        )
         done = self._event(f"response.{item.kind}.done", **item.place, **said)
         return done + self._event("response.content_part.done", **item.place, part=part)
 
@@ -211,8 +223,8 @@ class StreamEncoder:
         fields = end_fields(chunk.finish, refused=self._refused)
         whole = self._envelope | fields | {"output": self._output}
         whole["usage"] = usage_fields(chunk.usage, cost_pico)
-        if chunk.service_tier:
-            whole["service_tier"] = chunk.service_tier
+        if tier := tier_told(chunk.service_tier, plain="default"):
+            whole["service_tier"] = tier
         return closing + self._event(f"response.{fields['status']}", response=whole)
 
     def _event(self, kind: str, **fields: Any) -> bytes:
@@ -243,6 +255,7 @@ class _Item:
         self.offered = offered
         self.pieces: list[str] = []
         self.annotations: list[Json] = []
+        self.logprobs: list[Json] = []
         self.is_message = kind in ("output_text", "refusal")
         self.is_whole = False
         self.place: Json = {"item_id": id, "output_index": at}
@@ -260,7 +273,9 @@ class _Item:
     def part(self, text: str) -> Json:
         if self.kind == "summary_text":
             return summary_text(text)
-        return text_part(text, self.annotations) if self.kind == "output_text" else _refusal(text)
+        return (
+            text_part(text, self.annotations, self.logprobs) if self.kind == "output_text" else _refusal(text)
+        )
 
     def empty(self) -> Json:
         if self.call is not None:

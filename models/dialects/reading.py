@@ -24,12 +24,11 @@ class Reader:
         self._read: set[str] = set()
 
     def maybe(self, name: str, kind: type[T]) -> T | None:
-        value = self.peek(name)
-        if value is None:
-            return None
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            raise self.wrong(name, f"is to be {_SAID[kind]}")
-        return value
+        self._read.add(name)
+        value = self.raw.get(name)
+        if value is None or type(value) is kind:  # of JSON: true is no integer
+            return value
+        raise self.wrong(name, f"is to be {_SAID[kind]}")
 
     def need(self, name: str, kind: type[T]) -> T:
         value = self.maybe(name, kind)
@@ -65,8 +64,8 @@ class Reader:
         return None if value is None else Reader(value, self.path(name))
 
     def each(self, name: str) -> "Iterator[Reader]":
-        for at, one in enumerate(self.maybe(name, list) or ()):
-            yield Reader(one, f"{self.path(name)}[{at}]")
+        if found := self.maybe(name, list):
+            yield from readers(found, self.path(name))
 
     def peek(self, name: str) -> Any:
         """Of any kind; for fields that have several."""

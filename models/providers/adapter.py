@@ -7,6 +7,7 @@ retries; what goes wrong is an error of `models.errors`, whose `sent` tells whet
 import json
 import time
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from functools import cached_property, partial
 from typing import Any, Literal
 
@@ -29,6 +30,7 @@ from models.providers.call import ProviderCall
 from models.providers.clients import EmbeddingClient, Host, Protocol, SdkClient, connect
 from models.providers.embeddings import CODECS
 from models.providers.exchange import Exchange
+from models.providers.fetching import Fetcher
 from models.providers.names import original_names
 from models.providers.profiles import Profile, Profiles
 from models.providers.wire import PROFILE_FAMILY, wire_for
@@ -71,21 +73,39 @@ class ProviderCapabilities(Struct, frozen=True, kw_only=True):
 class ProviderAdapter:
     """Belongs to the event loop of its first call: call it and close it there."""
 
-    def __init__(self, host: Host, *, profiles: Profiles) -> None:
+    def __init__(self, host: Host, *, profiles: Profiles, fetcher: Fetcher | None = None) -> None:
+        """`fetcher` gets what a request names by its address and the provider takes as data alone."""
+        self._fetcher = fetcher or Fetcher()
         self.host = host
         self._wire = wire_for(host.protocol)
         self._profiles = profiles
 
     async def send_chat_request(self, call: ProviderCall) -> ChatResponse:
         profile = self._profile(call.model)
+        call = await self._shown(call, profile)
         exchange = self._exchange(call, tool_names=original_names(call.request, profile))
         return await exchange.answer(self._body(call, profile, stream=False))
 
     def stream_chat_response(self, call: ProviderCall) -> AsyncGenerator[list[Chunk]]:
         """What arrived together comes together. `aclose` (or cancelling its reader) hangs up at once."""
         profile = self._profile(call.model)
+        if self._fetcher.is_needed(call.request, profile):
+            return self._stream_once_shown(call, profile)
+        return self._stream(call, profile)
+
+    def _stream(self, call: ProviderCall, profile: Profile) -> AsyncGenerator[list[Chunk]]:
         exchange = self._exchange(call, tool_names=original_names(call.request, profile))
         return exchange.chunks(self._body(call, profile, stream=True))
+
+    async def _stream_once_shown(self, call: ProviderCall, profile: Profile) -> AsyncGenerator[list[Chunk]]:
+        async with aclosing(self._stream(await self._shown(call, profile), profile)) as chunks:
+            async for batch in chunks:
+                yield batch
+
+    async def _shown(self, call: ProviderCall, profile: Profile) -> ProviderCall:
+        if not self._fetcher.is_needed(call.request, profile):
+            return call
+        return replace(call, request=await self._fetcher.shown(call.request, profile))
 
     async def embed(self, call: EmbeddingCall) -> EmbeddingResponse:
         codec, request = CODECS.get(self.host.protocol), call.request

@@ -28,19 +28,13 @@ from models.providers.names import tool_name
 from models.providers.private import definitions, restored
 from models.providers.profiles import Profile
 from models.providers.schema_subset import closed, object_root
+from models.providers.tiers import tier_word
 
 Json = dict[str, Any]
 
 _RESERVED = frozenset(
     ("model", "messages", "stream", "max_tokens", "service_tier", "speed", "inference_geo", "fallbacks")
 )
-_TIERS = {
-    "auto": "auto",
-    "priority": "auto",
-    "default": "standard_only",
-    "standard": "standard_only",
-    "standard_only": "standard_only",
-}
 _DEFAULT_MAX_TOKENS = 4_096
 _GONE = "No longer on offer."
 _LONG_CHARS = 8_192
@@ -77,8 +71,8 @@ def encode(
     if system := _system((*talk.system, *spoken)):
         body["system"] = system
     _add_thinking(body, request, profile)
-    if request.service_tier in _TIERS:
-        body["service_tier"] = _TIERS[request.service_tier]
+    if tier := tier_word(request.service_tier, profile):
+        body["service_tier"] = tier
     if request.end_user:
         body["metadata"] = {"user_id": request.end_user}
     if request.stream:

@@ -27,6 +27,7 @@ from models.chat import (
 )
 from models.parts import EVENT, RAW_EVENT
 from models.providers import google_generate_answer
+from models.providers.logprobs import LOGPROBS
 from models.providers.private import BLOCK, opened
 
 
@@ -91,7 +92,7 @@ class Assembly:
                 return
 
     def _keep(self, opaque: Opaque) -> None:
-        if opaque.kind in (EVENT, RAW_EVENT):
+        if opaque.kind in (EVENT, RAW_EVENT, LOGPROBS):
             return
         self._goes_on = False
         if opaque.kind == BLOCK:

@@ -18,6 +18,7 @@ from models.providers.names import tool_name
 from models.providers.private import definitions, is_server_tool, opened
 from models.providers.profiles import Profile
 from models.providers.schema_subset import object_root, openapi
+from models.providers.tiers import tier_word
 
 Json = dict[str, Any]
 
@@ -41,7 +42,6 @@ _SAMPLING = {
 }
 _ANY_BUDGET = -1
 """The model is to choose how long it thinks."""
-_TIERS = {"default": "standard", "standard": "standard", "flex": "flex", "priority": "priority"}
 
 
 def encode(
@@ -60,8 +60,8 @@ def encode(
     body |= _tools(request, profile)
     if config:
         body["generationConfig"] = config
-    if request.service_tier in _TIERS:
-        body["serviceTier"] = _TIERS[request.service_tier]
+    if tier := tier_word(request.service_tier, profile):
+        body["serviceTier"] = tier
     options = request.provider_options.get(PROVIDER, {})
     return parameters.overlaid(body, options, reserved=_RESERVED | profile.options_refused)
 

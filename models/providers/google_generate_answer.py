@@ -27,6 +27,7 @@ from models.chat import (
 )
 from models.parts import MADE_ID, json_text
 from models.providers.failures import garbled
+from models.providers.logprobs import of_google
 from models.providers.private import BLOCK, Known, kept, rest_of
 from models.usage import UNKNOWN, normal_usage, read_counts
 
@@ -151,6 +152,7 @@ class Candidate(_Camel, frozen=True):
     finish_reason: str | None = None
     index: int = 0
     grounding_metadata: Grounding | None = None
+    logprobs_result: Any = None
 
     @property
     def parts(self) -> list[dict[str, Any]]:
@@ -197,8 +199,12 @@ def decode(
         finish=finish_of(reason, calls=any(isinstance(part, ToolCall) for part in parts)),
         usage=normal(usage, candidate.grounding_metadata if candidate else None),
         service_tier=(usage.service_tier if usage else None) or "",
-        opaque=kept(rest_of_answer(body), PROVIDER) if keep_rest else (),
+        opaque=kept(rest_of_answer(body), PROVIDER) if keep_rest else _probabilities(candidate),
     )
+
+
+def _probabilities(candidate: Candidate | None) -> tuple[Opaque, ...]:
+    return of_google(candidate.logprobs_result) if candidate else ()
 
 
 def rest_of_answer(body: dict[str, Any]) -> dict[str, Any]:

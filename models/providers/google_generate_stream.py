@@ -38,6 +38,7 @@ from models.providers.google_generate_answer import (
     rest_of_answer,
     tool_call,
 )
+from models.providers.logprobs import of_google
 from models.providers.private import BLOCK
 from models.usage import read_counts
 
@@ -114,6 +115,8 @@ class StreamDecoder:
             self._usage = answer.usage_metadata
         candidate = answer.candidates[0] if answer.candidates else None
         if candidate is not None:
+            if candidate.logprobs_result and not self._keep_rest:
+                chunks += map(OpaqueDelta, of_google(candidate.logprobs_result))
             for part in candidate.parts:
                 self._add_part(part, chunks)
             if candidate.grounding_metadata is not None:

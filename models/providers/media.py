@@ -3,8 +3,9 @@
 import base64
 import binascii
 import mimetypes
+from collections.abc import Sequence
 
-from models.chat import File, Image, Text
+from models.chat import File, Image, Message, Text
 
 _TEXT_TYPES = ("application/json", "application/xml", "application/x-yaml", "application/yaml")
 _DEFAULT = {Image: "image/jpeg", File: "application/octet-stream"}
@@ -49,6 +50,12 @@ def note(part: Image | File) -> Text:
     noun = "image" if isinstance(part, Image) else kind.split("/")[0].replace("application", "file")
     named = part.filename if isinstance(part, File) else ""
     return Text(f"[{noun} not shown: {' '.join(filter(None, (named, kind, part.url)))}]")
+
+
+def since_last_answer(messages: Sequence[Message]) -> Sequence[Message]:
+    """What is new to the model that is asked."""
+    ends = (at for at in reversed(range(len(messages))) if messages[at].role == "assistant")
+    return messages[next(ends, -1) + 1 :]
 
 
 def titled(part: File, text: str) -> Text:

@@ -17,8 +17,9 @@ from models.providers.openai_chat_stream import StreamDecoder as StreamDecoder
 from models.providers.openai_media import JSON_WANTED, PROVIDER, limit_breakpoints, needs_word
 from models.providers.private import definitions, restored
 from models.providers.profiles import Profile
-from models.providers.schema_subset import is_strict, object_root
+from models.providers.schema_subset import is_strict, object_root, strict_form
 from models.providers.stand_ins import OPENING
+from models.providers.tiers import tier_word
 
 Json = dict[str, Any]
 
@@ -34,25 +35,26 @@ _RESERVED = frozenset(
         "service_tier",
     )
 )
-_TIERS = ("auto", "default", "flex", "scale", "priority", "fast")
 
 
 def encode(
     request: ChatRequest, *, model: str, profile: Profile, max_output_tokens: int | None = None
 ) -> dict[str, Any]:
+    effort = parameters.effort(request.reasoning, profile.efforts) if request.reasoning else None
+    profile = profile.at(effort)
     body: Json = {"model": model, "messages": _messages(request, profile)}
     body |= parameters.sampling(request, profile) | _limits(request, profile, max_output_tokens)
     if tools := definitions(request.tools, PROVIDER, lambda tool: _tool(tool, profile)):
         body["tools"] = tools
         body |= _tool_choice(request, profile)
-    if request.reasoning and (effort := parameters.effort(request.reasoning, profile.efforts)):
+    if effort:
         body["reasoning_effort"] = effort
     if request.response_format and (form := _response_format(request.response_format, profile)):
         body["response_format"] = form
     if request.verbosity and profile.verbosity:
         body["verbosity"] = request.verbosity
-    if request.service_tier in _TIERS and profile.first_party:
-        body["service_tier"] = request.service_tier
+    if tier := tier_word(request.service_tier, profile):
+        body["service_tier"] = tier
     if request.end_user:
         body["user"] = request.end_user
     if request.stream:
@@ -116,10 +118,11 @@ def _choice(choice: ToolChoice, tools: tuple[Tool, ...], profile: Profile) -> st
 
 def _response_format(form: ResponseFormat, profile: Profile) -> Json:
     if form.kind == "json_schema" and form.schema is not None:
-        wanted: Json = {"name": tool_name(form.name or "answer", profile), "schema": form.schema}
+        held = strict_form(form.schema) if form.strict else None
+        wanted: Json = {"name": tool_name(form.name or "answer", profile), "schema": held or form.schema}
         if form.description:
             wanted["description"] = form.description
         if form.strict is not None:
-            wanted["strict"] = form.strict and is_strict(form.schema)
+            wanted["strict"] = held is not None
         return {"type": "json_schema", "json_schema": wanted}
     return {"type": "text" if form.kind == "text" else "json_object"}

@@ -24,6 +24,7 @@ from models.chat import (
 )
 from models.parts import json_text
 from models.providers.failures import garbled
+from models.providers.logprobs import of_openai
 from models.providers.private import Known, kept, rest_of
 from models.usage import UNKNOWN, normal_usage, read_counts
 
@@ -134,6 +135,7 @@ class Choice(Struct, frozen=True):
     message: Said | None = None
     delta: Said | None = None
     finish_reason: str | None = None
+    logprobs: Any = None
 
 
 class _Body(Struct, frozen=True):
@@ -168,7 +170,7 @@ def decode(
         ),
         usage=decode_usage(answer.usage),
         service_tier=answer.service_tier or "",
-        opaque=kept(rest_of(body, KNOWN), PROVIDER) if keep_rest else (),
+        opaque=kept(rest_of(body, KNOWN), PROVIDER) if keep_rest else of_openai(answer.choices[0].logprobs),
     )
 
 

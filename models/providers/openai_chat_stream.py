@@ -26,6 +26,7 @@ from models.chat import (
 from models.errors import ProviderGarbled
 from models.parts import EVENT, RAW_EVENT, json_text
 from models.providers.failures import garbled, stream_error
+from models.providers.logprobs import of_openai
 from models.providers.openai_chat_answer import (
     KNOWN,
     NOTHING,
@@ -144,6 +145,8 @@ class StreamDecoder:
 
     def _add(self, choice: Choice, chunks: list[Chunk]) -> None:
         said = choice.delta or NOTHING
+        if choice.logprobs and not self._keep_rest:
+            chunks += map(OpaqueDelta, of_openai(choice.logprobs))
         if said.content:
             chunks.append(TextDelta(said.content))
         if thought := said.reasoning_content or said.reasoning:

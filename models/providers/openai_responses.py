@@ -15,8 +15,9 @@ from models.providers.openai_items import HOME, PROVIDER, items, without_loose_e
 from models.providers.openai_media import JSON_WANTED, limit_breakpoints, needs_word
 from models.providers.private import definitions
 from models.providers.profiles import Profile
-from models.providers.schema_subset import is_strict, object_root
+from models.providers.schema_subset import is_strict, object_root, strict_form
 from models.providers.stand_ins import OPENING
+from models.providers.tiers import tier_word
 
 Json = dict[str, Any]
 
@@ -36,7 +37,6 @@ _SHARED = frozenset(
     )
 )
 """Options that the Chat API knows too."""
-_TIERS = ("auto", "default", "flex", "scale", "priority")
 _LEAST_TOKENS = 16
 
 
@@ -79,8 +79,8 @@ def _settings(request: ChatRequest, profile: Profile) -> Json:
         text["verbosity"] = request.verbosity
     if text:
         settings["text"] = text
-    if request.service_tier in _TIERS:
-        settings["service_tier"] = request.service_tier
+    if tier := tier_word(request.service_tier, profile):
+        settings["service_tier"] = tier
     if request.end_user:
         settings["user"] = request.end_user
     return settings
@@ -136,9 +136,10 @@ def _format(form: ResponseFormat, profile: Profile) -> Json:
     if form.kind != "json_schema" or form.schema is None:
         return {"type": "text" if form.kind == "text" else "json_object"}
     wanted: Json = {"type": "json_schema", "name": tool_name(form.name or "answer", profile)}
-    wanted["schema"] = form.schema
+    held = strict_form(form.schema) if form.strict else None
+    wanted["schema"] = held or form.schema
     if form.description:
         wanted["description"] = form.description
     if form.strict is not None:
-        wanted["strict"] = form.strict and is_strict(form.schema)
+        wanted["strict"] = held is not None
     return wanted

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from models.chat import Effort
 
@@ -55,6 +56,8 @@ class Profile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A history with tool calls is refused where the request offers no tools."""
     options_refused: frozenset[str] = frozenset()
     """Fields of the provider's own that this model does not take."""
+    taken_unreasoned: frozenset[str] = frozenset()
+    """Of `options_refused`, those that are taken where no reasoning at all is asked for."""
     binds_thinking: bool = False
     """Thinking blocks are refused once anything before them was changed."""
     cache_breakpoints: int = 0
@@ -62,6 +65,12 @@ class Profile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tool_name_max: int
     tool_id_max: int
     media_in_results: frozenset[str] = frozenset()
+
+    def at(self, effort: Effort | None) -> "Profile":
+        """What the model accepts beside that effort."""
+        if effort != "none" or not self.taken_unreasoned:
+            return self
+        return replace(self, options_refused=self.options_refused - self.taken_unreasoned)
 
 
 class _Row(Struct, frozen=True):

@@ -85,6 +85,12 @@ def is_strict(schema: Mapping[str, Any]) -> bool:
     return _is_strict(schema, 0)
 
 
+def strict_form(schema: Mapping[str, Any]) -> Json | None:
+    """The same schema as one that OpenAI can hold a model to, None where there is none: objects are closed
+    that have fields and say nothing of others, while fields that may be left out have to stay so."""
+    return closed(schema) if _is_strict(schema, 0, closing=True) else None
+
+
 class _Inliner:
     """Counts what it writes: a few nested references can otherwise unfold without end."""
 
@@ -195,16 +201,17 @@ def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _is_strict(schema: Mapping[str, Any], depth: int) -> bool:
+def _is_strict(schema: Mapping[str, Any], depth: int, *, closing: bool = False) -> bool:
     if depth > _MAX_DEPTH or _NEVER_STRICT & schema.keys():
         return False
     if schema.get("type") == "object" or "properties" in schema:
         fields = _mapping(schema.get("properties"))
-        if schema.get("additionalProperties") is not False or _named(schema) != fields.keys():
+        is_closed = schema.get("additionalProperties", not (closing and fields)) is False
+        if not is_closed or _named(schema) != fields.keys():
             return False
     inner = [one for key in _MAPS for one in _mapping(schema.get(key)).values()]
     inner += [one for key in _LISTS for one in _list(schema.get(key))] + [schema.get("items")]
-    return all(_is_strict(one, depth + 1) for one in inner if isinstance(one, Mapping))
+    return all(_is_strict(one, depth + 1, closing=closing) for one in inner if isinstance(one, Mapping))
 
 
 def _closed(schema: Mapping[str, Any], depth: int) -> Json:

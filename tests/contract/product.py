@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Self
 
@@ -12,13 +12,13 @@ from deployments.api.app import Api
 from deployments.api.exchange import REQUEST_ID, Receive, Scope, Send
 from models.cancellation import HANG_UP
 from models.catalog import Catalog, load_catalog
-from models.chat import Chunk, Completed
+from models.chat import Chunk, Completed, File
 from models.context_engine import ContextEngine
 from models.conversations import Histories, InMemoryConversations
 from models.doubles import InMemoryLedger
 from models.embedder import Embedder
 from models.embedding import EmbeddingCall, EmbeddingResponse
-from models.errors import PolyvoxError
+from models.errors import InvalidRequest, PolyvoxError
 from models.events import InMemoryEventLog
 from models.gateway import Gateway, Timeouts
 from models.identity import Principal
@@ -27,6 +27,7 @@ from models.open_calls import OpenCalls
 from models.providers.adapter import ProviderAdapter
 from models.providers.call import ProviderCall
 from models.providers.clients import Host, Protocol
+from models.providers.fetching import Fetcher
 from models.providers.profiles import Profiles
 from models.routing.router import RuleRouter
 from tests.asgi import Client
@@ -37,8 +38,16 @@ PROTOCOLS: Mapping[str, Protocol] = {
     "google": "google_generate",
 }
 KEY = "pvx_test"
+PDF = "JVBERi0xLjQK"
 PROVIDER_KEY = "our own key at the provider, in no known form"
 _PROFILES = Profiles.load()
+
+
+class Shelf(Fetcher):
+    """Has the same short document at every address."""
+
+    async def fetch(self, urls: Sequence[str]) -> Mapping[str, File | InvalidRequest]:
+        return {url: File("application/pdf", data=PDF) for url in urls}
 
 
 class OneKey:
@@ -110,6 +119,7 @@ class Adapters:
             host: ProviderAdapter(
                 Host(id=host, protocol=PROTOCOLS[host], key=SecretStr(key), base_url=base),
                 profiles=_PROFILES,
+                fetcher=Shelf(),
             )
             for host, base in bases.items()
         }
@@ -120,6 +130,11 @@ class Adapters:
 
     async def embed(self, call: EmbeddingCall) -> EmbeddingResponse:
         return await self._adapters[call.host].embed(call)
+
+    async def warm(self) -> None:
+        """Imports the SDKs, which takes seconds, before anybody waits for an answer."""
+        for adapter in self._adapters.values():
+            await adapter.check_health()
 
     async def close(self) -> None:
         for adapter in self._adapters.values():

@@ -74,7 +74,8 @@ async def test_what_openai_answers(stage: Stage) -> None:
     answer["choices"][0] |= {"logprobs": {"content": tokens}, "filtered": {"hate": False}}
     answer["choices"][0]["message"] |= {"mood": "calm"}
     answer["usage"] |= {"energy": 3, "prompt_tokens_details": {"audio_tokens": 0, "cached_tokens": 1}}
-    said = await stage.whole("/v1/chat/completions", CHAT | {"logprobs": True, "top_logprobs": 2}, answer)
+    asked = {"logprobs": True, "top_logprobs": 2, "reasoning_effort": "none"}
+    said = await stage.whole("/v1/chat/completions", CHAT | asked, answer)
     assert (said["system_fingerprint"], said["new"]) == ("fp", {"a": [1, None]})
     choice = said["choices"][0]
     assert (choice["logprobs"], choice["filtered"]) == ({"content": tokens}, {"hate": False})
@@ -269,6 +270,9 @@ async def test_betas_that_are_none_are_refused(stage: Stage, betas: str) -> None
     [
         ("/v1/chat/completions", CHAT | {"logprobs": True, "model": "claude-haiku-4-5"}),
         ("/v1/chat/completions", CHAT | {"top_logprobs": 2, "model": "auto"}),
+        ("/v1/chat/completions", CHAT | {"logprobs": True}),
+        ("/v1/chat/completions", CHAT | {"modalities": ["text", "audio"]}),
+        ("/v1/chat/completions", CHAT | {"moderation": {"model": "omni-moderation-latest"}}),
         ("/v1/models/gpt-5.4-mini:generateContent", CONTENTS | {"generationConfig": {"logprobs": 2}}),
         ("/v1/messages", MESSAGES | {"context_management": {"edits": [{"type": "compact_20260112"}]}}),
     ],

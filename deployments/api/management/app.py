@@ -2,8 +2,10 @@
 
 import logging
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
+import msgspec
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -13,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.api.errors import openai_fields, retry_headers, status_of
 from deployments.api.exchange import JSON, ClientGone, Exchange, Headers
+from deployments.api.openapi import completed
 from models.dialects.openai_chat import encode_error
 from models.errors import Internal, InvalidRequest, MethodNotAllowed, NotFound, PolyvoxError
 
@@ -29,7 +32,8 @@ def create_management(routers: Sequence[APIRouter]) -> FastAPI:
     """An ASGI application that never raises; its `scope` has to say who calls (see `access`)."""
     app = FastAPI(
         title="Polyvox",
-        summary="Keys, budgets, requests, usage and costs.",
+        summary="One endpoint for GPT, Claude and Gemini, in each one's own words.",
+        openapi_url=None,  # it is answered with what others answer
         docs_url=None,  # the page would load scripts from a host of others
         redoc_url=None,
         redirect_slashes=False,
@@ -43,7 +47,22 @@ def create_management(routers: Sequence[APIRouter]) -> FastAPI:
     )
     for router in routers:
         app.include_router(router)
+    app.add_route("/openapi.json", _Description(app).answer, include_in_schema=False)
     return app
+
+
+class _Description:
+    """The whole surface's, made when it is first asked for."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self._app = app
+
+    @cached_property
+    def _body(self) -> bytes:
+        return msgspec.json.encode(completed(self._app.openapi()))
+
+    def answer(self, _: Request) -> Response:
+        return Response(self._body, media_type="application/json")
 
 
 class _Edge:

@@ -4,7 +4,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
-from pydantic import AwareDatetime, Field, StrictBool, model_validator
+from pydantic import AwareDatetime, Field, SkipValidation, StrictBool, model_validator
 
 from deployments.api.management.fields import In, Limit, Name, Text
 from models.chat import Message, Role
@@ -21,7 +21,10 @@ Days = Field(None, ge=1, le=36_500)
 class MessageIn(In):
     role: Role
     content: str | None = Field(None, description="A text, in place of `parts`.")
-    parts: list[dict[str, Any]] | None = Field(None, description="Canonical parts, as `messages` shows them.")
+    parts: list[SkipValidation[dict[str, Any]]] | None = Field(
+        None, description="Canonical parts, as `messages` shows them."
+    )
+    """Told apart when they are read: here, each that is none would be an error of its own."""
     name: Text = ""
     model: Name | None = Field(None, description="Which model gave this answer.")
     provider: Text = ""
@@ -94,15 +97,14 @@ def _new_message(sent: MessageIn, where: str) -> NewMessage:
     parts = [{"type": "text", "text": sent.content}] if sent.parts is None else sent.parts
     try:
         message = msgspec.convert({"role": sent.role, "parts": parts, "name": sent.name}, Message)
+        size = len(msgspec.json.encode(message))
     except msgspec.ValidationError as error:
         raise InvalidRequest(f"{where}: {error}", param=where) from None
+    except UnicodeEncodeError:
+        raise InvalidRequest(f"{where}: a text holds half a character", param=where) from None
     stray = _stray(parts, message.parts)
     if stray is not None:
         raise InvalidRequest(f"{where}: a part has no field {stray[:100]!r}", param=where)
-    try:
-        size = len(msgspec.json.encode(message))
-    except UnicodeEncodeError:
-        raise InvalidRequest(f"{where}: a text holds half a character", param=where) from None
     if size > MAX_MESSAGE_BYTES:
         raise PayloadTooLarge(f"{where} is longer than {MAX_MESSAGE_BYTES} bytes", param=where)
     if sent.model is None:

@@ -72,6 +72,10 @@ class _Transfer:
 
     def _read(self, body: ImportIn) -> NewConversation:
         id = str(body.id or uuid4())
+        try:
+            msgspec.json.encode(body.conversation)
+        except UnicodeEncodeError:
+            raise InvalidRequest("a text holds half a character", param="conversation") from None
         if body.format == OWN:
             new = imported(body.conversation, id=id)
             return msgspec.structs.replace(new, title=body.title or new.title)

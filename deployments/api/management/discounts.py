@@ -7,6 +7,7 @@ from pydantic import Field
 
 from deployments.api.management.access import Admin
 from deployments.api.management.fields import In, Name, Out, Usd
+from models.errors import InvalidRequest
 from models.ledger.discount_store import Discount
 from models.ledger.discounts import BASIS_POINTS, VolumeTier
 from models.money import pico, usd_text
@@ -55,6 +56,8 @@ def router(discounts: Discounts) -> APIRouter:
     async def put(admin: Admin, body: TiersIn) -> DiscountList:
         """The tiers of the tenant, or of a user, instead of those there were."""
         tiers = [VolumeTier(pico(tier.from_usd), tier.basis_points) for tier in body.tiers]
+        if len({tier.from_pico for tier in tiers}) < len(tiers):
+            raise InvalidRequest("two tiers begin at the same amount", param="tiers")
         await discounts.set_tiers(admin.tenant_id, body.user, tiers)
         return await get(admin)
 

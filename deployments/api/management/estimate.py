@@ -21,13 +21,13 @@ _BODY = {
     "requestBody": {
         "description": "A whole body of `POST /v1/chat/completions`; `model` may be `auto`.",
         "required": True,
-        "content": {"application/json": {"schema": {"type": "object"}}},
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ChatRequest"}}},
     }
 }
 
 
 class EstimateWanted(In):
-    message: str = Field(min_length=1, max_length=1_000_000)
+    message: str = Field(min_length=1, max_length=32_000)
     model_id: Name | None = Field(None, description="Of all models that can be called without one.")
     camel_model_id: Name | None = Field(None, alias="modelId", description="As `model_id`.")
 

@@ -22,7 +22,7 @@ class KeyIn(In):
     user: Name | None = Field(None, description="A name, made if new; by default the caller's own.")
     team: Name | None = Field(None, description="The name of the team that it spends for, made if new.")
     name: Text = ""
-    roles: list[Literal["admin"]] = Field([], description="Added to the user's.")
+    roles: list[Literal["admin"]] = Field([], max_length=8, description="Added to the user's.")
     scopes: list[Name] = Field([], max_length=32, description="What it may be used for; empty: everything.")
     budget_usd: Usd | None = Field(None, description="Becomes a hard budget of the key without a period.")
     expires_at: AwareDatetime | None = None

@@ -1,11 +1,11 @@
 """`/api/models/status`: which models can be called now, by how calls to them went."""
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter
 from msgspec.structs import asdict
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from deployments.api.management.access import Caller
@@ -27,6 +27,11 @@ class StatusOut(Out):
     calls: float
     blocked_for_s: float
     headroom: float
+    breaker: Literal["closed", "open", "half_open"] = "closed"
+    health: Annotated[
+        Literal["unknown", "healthy", "degraded", "unavailable"],
+        Field(description="Of its host, as the last call or cheap question told."),
+    ] = "unknown"
 
 
 class StatusList(Out):

@@ -137,7 +137,8 @@ def _whose(caller: Principal) -> str | None:
 
 def _request(trail: Trail) -> RequestOut:
     records = [*trail.attempts, *(hold.record for hold in trail.holds)]
-    last = records[-1]
+    # Of two that were asked at once the one that answered need not be the last.
+    last = next((record for record in records if record.status == "completed"), records[-1])
     return RequestOut(
         id=trail.request_id,
         status="in_flight" if trail.holds else last.status,

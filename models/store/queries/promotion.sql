@@ -103,7 +103,7 @@ LEFT JOIN LATERAL (
     SELECT m.status
     FROM model_usage AS m
     WHERE m.request_id = l.request_id AND m.tenant_id = l.tenant_id
-    ORDER BY m.attempt DESC
+    ORDER BY m.status = 'completed' DESC, m.attempt DESC
     LIMIT 1
 ) AS u ON true
 GROUP BY l.artefact;

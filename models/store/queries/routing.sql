@@ -43,7 +43,7 @@ WHERE
     u.request_id = %(request_id)s
     AND u.tenant_id = %(tenant_id)s::uuid
     AND u.user_id = %(user_id)s::uuid
-ORDER BY u.attempt DESC
+ORDER BY u.status = 'completed' DESC, u.attempt DESC
 LIMIT 1;
 
 -- name: add_feedback
@@ -185,7 +185,7 @@ JOIN routing_decisions AS d
 CROSS JOIN LATERAL (
     SELECT m.model_id FROM model_usage AS m
     WHERE m.request_id = d.request_id AND m.tenant_id = d.tenant_id
-    ORDER BY m.attempt DESC
+    ORDER BY m.status = 'completed' DESC, m.attempt DESC
     LIMIT 1
 ) AS u
 LEFT JOIN LATERAL (

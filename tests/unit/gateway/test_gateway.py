@@ -1,30 +1,26 @@
 """The life of a request, over doubles of its ports."""
 
 import asyncio
-from collections.abc import Callable, Sequence
 from datetime import date
 
 import pytest
 from msgspec.structs import replace
 
 from models import open_calls
-from models.attempts import MAX_ATTEMPTS
 from models.caller import Caller
-from models.catalog import Catalog, Rates, load_catalog
+from models.catalog import Catalog, Rates
 from models.chat import (
     ChatRequest,
     ChatResponse,
-    Chunk,
     Completed,
     Finished,
-    Message,
     Started,
     Text,
     TextDelta,
     ToolCall,
     Usage,
 )
-from models.doubles import InMemoryLedger, Script, ScriptedChunks, ScriptedProviders, in_memory_context, play
+from models.doubles import Script, ScriptedChunks, play
 from models.errors import (
     BudgetExceeded,
     ContextLengthExceeded,
@@ -41,86 +37,29 @@ from models.errors import (
     UnknownModel,
     UnknownPrice,
 )
-from models.gateway import Gateway, Reply, Timeouts
 from models.identity import Principal
 from models.ledger import Ask, UsageRecord
 from models.ledger.memory import Budget
-from models.model_router import ModelRouter
-from models.open_calls import OpenCalls
+from models.lineup import MAX_ATTEMPTS
 from models.providers.call import ProviderCall
-from models.routing.router import RuleRouter
-
-CATALOG = load_catalog()
-EVERY = frozenset(CATALOG.models)
-CALLER = Caller(Principal("k", "u", "t"), request_id="req_1", endpoint="/v1/chat/completions")
-MODEL = "gpt-5.4-mini"
-USAGE = Usage(input=100, cache_read=20, output=10, reasoning=4)
-
-
-def ask(
-    text: str = "hi", *, model: str = MODEL, stream: bool = True, max_tokens: int | None = None
-) -> ChatRequest:
-    message = Message("user", (Text(text),))
-    return ChatRequest(model=model, messages=(message,), stream=stream, max_tokens=max_tokens)
-
-
-def streamed() -> Script:
-    yield [Started("id", "m"), TextDelta("Hel")]
-    yield [TextDelta("lo")]
-    yield [Finished("stop", USAGE)]
-
-
-def whole() -> Script:
-    yield [Completed(ChatResponse(id="i", model="m", parts=(Text("Hello"),), finish="stop", usage=USAGE))]
+from tests.unit.gateway.stage import (
+    CALLER,
+    CATALOG,
+    EVERY,
+    MODEL,
+    USAGE,
+    Stage,
+    ask,
+    failing_first,
+    streamed,
+    whole,
+)
 
 
 def rates() -> Rates:
     found = CATALOG.models[MODEL].prices[-1].rates_for("standard", total_input=0)
     assert found is not None
     return found
-
-
-class Stage:
-    def __init__(
-        self,
-        script: Callable[[ProviderCall], Script],
-        *,
-        available: frozenset[str] = EVERY,
-        budgets: Sequence[Budget] = (),
-    ) -> None:
-        self.providers = ScriptedProviders(script)
-        self.ledger = InMemoryLedger(budgets)
-        self.calls = OpenCalls(self.ledger)
-        self.gateway = Gateway(
-            catalog=CATALOG,
-            available=available,
-            providers=self.providers,
-            router=ModelRouter(RuleRouter(CATALOG, available)),
-            context=in_memory_context(),
-            calls=self.calls,
-            timeouts=Timeouts(),
-        )
-
-    async def read(self, request: ChatRequest) -> tuple[Reply, list[Chunk]]:
-        reply = await self.gateway.chat(request, CALLER)
-        chunks = [chunk async for batch in reply.chunks for chunk in batch]
-        return reply, chunks
-
-    async def outcomes(self) -> list[tuple[str, str, int]]:
-        """Of every attempt: model, status, cost."""
-        await self.calls.settle_all()
-        return [(r.model_id, r.status, r.cost_pico) for r in self.ledger.records]
-
-
-def failing_first(*errors: PolyvoxError) -> Callable[[ProviderCall], Script]:
-    left = list(errors)
-
-    def script(_: ProviderCall) -> Script:
-        if left:
-            yield left.pop(0)
-        yield from streamed()
-
-    return script
 
 
 async def cancelled_before_its_first_chunk(stage: Stage, request: ChatRequest) -> None:

@@ -1,6 +1,7 @@
 """Who is asked for a request that leaves it open: for whom, in which conversation, under whose policy."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -99,16 +100,16 @@ def standing(*, age_s: float = 10, locked_by: str | None = None, last_model: str
 @pytest.mark.parametrize(
     ("stands", "incumbent"),
     [
-        (standing(), Incumbent(model_id=MODEL, cached_tokens=4_000)),
-        (standing(age_s=400), Incumbent(model_id=MODEL)),
-        (standing(last_model=OTHER), Incumbent(model_id=MODEL)),
-        (standing(locked_by=OTHER), Incumbent(model_id=OTHER, locked=True)),
+        ({}, Incumbent(model_id=MODEL, cached_tokens=4_000)),
+        ({"age_s": 400}, Incumbent(model_id=MODEL)),
+        ({"last_model": OTHER}, Incumbent(model_id=MODEL)),
+        ({"locked_by": OTHER}, Incumbent(model_id=OTHER, locked=True)),
     ],
     ids=["warm", "cold", "switched since", "its tools are under way"],
 )
-async def test_the_router_knows_the_conversation(stands: Standing, incumbent: Incumbent) -> None:
-    asked = Asked()
-    await ModelRouter(asked).route_request(request(), "balanced", caller(conversation_id="c"), stands)
+async def test_the_router_knows_the_conversation(stands: dict[str, Any], incumbent: Incumbent) -> None:
+    asked, by = Asked(), caller(conversation_id="c")
+    await ModelRouter(asked).route_request(request(), "balanced", by, standing(**stands))
     [setting] = asked.settings
     assert setting.incumbent == incumbent
     assert (setting.user_id, setting.key, setting.history_tokens) == ("ann", "c", 4_000)
