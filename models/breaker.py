@@ -127,8 +127,9 @@ class Breaker:
     def wait_s(self, *, last: bool = False) -> float:
         """How long a call had better wait; 0 where one may be made now. `last`: there is nobody else to ask.
 
-        Then a slow model is asked all the same, and another is probed before its time: one call may have been
-        too large for a limit, or a fault have passed.
+        Then a model that fails or is slow is asked all the same: what failed may have been somebody else's
+        requests, and its own error says more than ours. One that has asked for a pause is probed before its
+        time: one call may have been too large for a limit.
         """
         now = self._clock()
         if self._reason is None and self._hangs(now):
@@ -137,12 +138,9 @@ class Breaker:
         if told_s > 0:
             otherwise_s = told_s if self._told_again else None
             return self._early_s(now, told_s, otherwise_s) if last else told_s
-        if self._reason is None or (last and self._reason == "slow"):
+        if self._reason is None or last:
             return 0.0
-        open_s = self._open_until - now
-        if last and open_s > 0:
-            return self._early_s(now, open_s, None if self._open_s <= OPEN_S else OPEN_S)
-        return LOOK_AGAIN_S if self._is_probed(now) else max(0.0, open_s)
+        return LOOK_AGAIN_S if self._is_probed(now) else max(0.0, self._open_until - now)
 
     def enter(self, *, slow_after_s: float) -> Passage:
         """For a call that need not wait. It is slow where its first content takes longer than that."""

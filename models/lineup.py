@@ -165,6 +165,8 @@ class Lineup:
         match error:
             case ReplicaLost():
                 return [model, *queue] if self._asked[model.id] == 1 else queue
+            case Overloaded():
+                return queue  # our own back-pressure: whoever waits makes it worse
             case ContextLengthExceeded():
                 return [other for other in queue if other.window > model.window]
             case ProviderRefused() if error.status == 404:

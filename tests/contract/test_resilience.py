@@ -215,15 +215,14 @@ async def test_u2_a_provider_that_comes_back_is_asked_again(world: World) -> Non
     assert {reply.headers["x-polyvox-model"] for reply in replies} == {FIRST}
 
 
-async def test_u2_where_there_is_nobody_else_a_client_is_told_when_to_come_back(world: World) -> None:
+async def test_u2_where_there_is_nobody_else_the_provider_itself_is_heard(world: World) -> None:
+    """Whoever's requests have opened the breaker: others' may be fine."""
     world.product.gateway.patience_s = 0.1
     world.first.script = Answer(500)
-    statuses = [(await world.ask()).status for _ in range(2 * IN_A_ROW)]
-    assert statuses[0] == 502
-    refused = await world.ask()
-    assert refused.status in (502, 503)
-    assert int(refused.headers["retry-after"]) >= 1
-    assert world.asked("openai") == IN_A_ROW
+    statuses = {(await world.ask()).status for _ in range(2 * IN_A_ROW)}
+    assert statuses == {502}
+    world.first.script = Answer(body=OPENAI.answer)
+    assert (await world.ask()).status == 200
 
 
 # U-3

@@ -175,29 +175,14 @@ def test_calls_from_before_it_opened_neither_close_it_nor_count_afterwards(
     assert breaker.state == "closed"
 
 
-def test_where_there_is_nobody_else_it_is_probed_once_a_second(breaker: Breaker, clock: Clock) -> None:
+def test_where_there_is_nobody_else_it_is_asked_all_the_same(breaker: Breaker, clock: Clock) -> None:
     opened(breaker)
-    assert 0 < breaker.wait_s(last=True) <= EARLY_PROBE_S
-    clock.pass_(EARLY_PROBE_S)
-    assert breaker.wait_s(last=True) == 0
-    assert breaker.wait_s() == OPEN_S - EARLY_PROBE_S
-    probe = enter(breaker)
-    assert 0 < breaker.wait_s(last=True) < EARLY_PROBE_S
-    probe.fails()
-    assert breaker.open_s == OPEN_S - EARLY_PROBE_S  # it came before its time: that changes nothing
-    assert breaker.wait_s(last=True) == EARLY_PROBE_S
-    clock.pass_(EARLY_PROBE_S)
+    assert (breaker.wait_s(), breaker.wait_s(last=True)) == (OPEN_S, 0.0)
+    clock.pass_(1.0)
+    enter(breaker).fails()
+    assert breaker.open_s == OPEN_S - 1.0  # it came before its time: that changes nothing
     enter(breaker).begins()
     assert breaker.state == "closed"
-
-
-def test_after_a_first_probe_in_vain_nobody_waits_for_the_next(breaker: Breaker, clock: Clock) -> None:
-    opened(breaker)
-    clock.pass_(OPEN_S)
-    fail(breaker)
-    assert breaker.wait_s(last=True) == OPEN_S
-    clock.pass_(EARLY_PROBE_S)
-    assert breaker.wait_s(last=True) == 0  # for whoever comes at the right time
 
 
 def test_a_model_that_is_slow_is_asked_where_there_is_nobody_else(breaker: Breaker, clock: Clock) -> None:
