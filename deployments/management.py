@@ -4,14 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from deployments.api import batches
 from deployments.api import files as uploads
 from deployments.api.management import (
     alerts,
     budgets,
-    cache,
     conversations,
     decisions,
     discounts,
@@ -31,7 +30,6 @@ from deployments.api.management.app import create_management
 from deployments.api.management.conversation_search import EmbedQuery
 from deployments.settings import Args
 from models.batches import BatchStore, FileStore
-from models.caching import CacheInvalidation
 from models.caller import Caller
 from models.catalog import Auto, Catalog, Mode, Model, Price
 from models.chat import ChatRequest
@@ -70,7 +68,7 @@ def management(
     files: FileStore,
     changed: Callable[[str, int], None],
     embed_query: EmbedQuery | None = None,
-    invalidation: CacheInvalidation | None = None,
+    cache_routes: Callable[..., APIRouter] | None = None,
 ) -> FastAPI:
     """`forget_key` is told of revoked keys, `changed` of conversations and their versions; `gateway` knows
     what is in force."""
@@ -108,7 +106,7 @@ def management(
         clock=_now,
         misfit=_misfit,
     )
-    own = () if invalidation is None else (cache.router(invalidation, store, model_id=model_id),)
+    own = () if cache_routes is None else (cache_routes(store, model_id=model_id),)
     return create_management(
         [
             *own,

@@ -200,7 +200,7 @@ class Product:
             files=files,
             changed=changed,
             embed_query=self._engine.meaning,
-            invalidation=None if self._cache is None else self._cache.invalidation,
+            cache_routes=None if self._cache is None else self._cache.routes,
         )
         return Api(
             self._gateway,

@@ -2,6 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
+from fastapi import APIRouter
+
+from deployments.api.management import cache
 from deployments.housekeeping import Job
 from deployments.response_cache import CacheNews, RedisCache
 from models.caching import (
@@ -14,6 +17,7 @@ from models.caching import (
 )
 from models.caching.similar import Embed
 from models.catalog import Catalog
+from models.identity import Directory
 from models.open_calls import OpenCalls
 from models.response_cache import ResponseCache
 from models.routing.policies import Policies
@@ -62,6 +66,10 @@ class RunningCache:
             Job("the news of the response cache", LISTEN_AGAIN_S, self._news.run_once),
             Job("the sweep of the semantic cache", SWEEP_EVERY_S, self._alike.sweep),
         )
+
+    def routes(self, directory: Directory, *, model_id: Callable[[str], str]) -> APIRouter:
+        """As `deployments.api.management.cache` takes them."""
+        return cache.router(self.invalidation, directory, similar=self.similar, model_id=model_id)
 
     async def close(self) -> None:
         await self._news.close()

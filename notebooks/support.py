@@ -26,21 +26,12 @@ from deployments.local.processes import sweep
 from deployments.local.unprivileged import Account
 from models.routing.artefact import (
     BUNDLED,
-    ENCODER,
-    HEADS,
-    TOKENIZER,
     Manifest,
-    packed,
     read_artefact,
-    sha256,
 )
 from models.routing.evaluation import Estimate
-from models.routing.sentences import load_sentences
 from models.routing.task import TASKS
-from models.routing.training.fitting import fitted
-from models.routing.training.making import _crossed_parts as crossed_parts
-from models.routing.training.making import all_prompts, write
-from models.routing.training.material import material
+from models.routing.training import embedded, heads_only, new_key
 from models.routing.training.outcomes import Line
 from models.routing.training.prompts import Prompt
 from models.routing.training.report import Report
@@ -129,35 +120,23 @@ def figure(width: float, height: float, columns: int = 1) -> tuple[Any, Any]:
     return plt.subplots(1, columns, figsize=(width, height), layout="constrained")
 
 
-def own_prompts(seed: int = 0) -> list[Prompt]:
-    """The project's, and what is no prompt."""
-    return all_prompts([], seed=seed)
-
-
 def retrain(prompts: Sequence[Prompt], *, out: Path, version: str, seed: int = 0) -> Manifest:
-    """Fits both heads anew over the bundled encoder, and writes an artefact to `out`.
-
-    Its figures are of sources that the heads have not seen.
+    """Fits both heads anew over the bundled encoder, and writes an artefact to `out`, signed with a key that
+    is made beside it. Its figures are of sources that the heads have not seen.
     """
     base = read_artefact(BUNDLED)
-    known = material(prompts, load_sentences(base.encoder, base.tokenizer))
-    limits, sharpness, metrics = crossed_parts(known)
-    heads = packed(fitted(known, np.ones(len(known.labels), bool), sharpness))
-    files = {HEADS: heads, ENCODER: base.encoder, TOKENIZER: base.tokenizer}
-    manifest = msgspec.structs.replace(
-        base.manifest,
-        version=version,
-        sha256={name: sha256(content) for name, content in files.items()},
-        sure_at=limits.sure_at,
-        abstain_below=limits.abstain_below,
-        none_above=limits.none_above,
-        trained=msgspec.structs.replace(
-            base.manifest.trained, sources=known.sources, data_sha256=known.digest, seed=seed
-        ),
-        metrics=metrics,
-    )
-    write(out, files, manifest)
-    return manifest
+    key = out.with_name("key.pem")
+    if not key.exists():
+        new_key(key, out.with_name("public.pem"))
+    return heads_only(embedded(prompts, base), out, base=base, version=version, key=key, seed=seed)
+
+
+def trust(home: Path, candidate: Path) -> Path:
+    """Whoever has signed the candidate may from now on give this home its classifier. Returns the keys."""
+    keys = home / "artefact_keys"
+    keys.mkdir(parents=True, exist_ok=True)
+    shutil.copy(candidate.with_name("public.pem"), keys / "notebook.pem")
+    return keys
 
 
 class OwnDatabase:

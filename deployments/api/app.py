@@ -39,6 +39,8 @@ from models.identity import Principal
 log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
+_READING = ("GET", "HEAD")
+"""How health can be asked for."""
 
 Check = Callable[[], Awaitable[dict[str, str]]]
 """What is not ready, by name; empty when all is."""
@@ -141,6 +143,8 @@ class Api:
 
     async def _handle(self, exchange: Exchange) -> None:
         if exchange.path in self._open:
+            if exchange.method not in _READING:
+                raise MethodNotAllowed(f"{exchange.path} takes {_READING[0]}")
             await self._open[exchange.path](exchange)
             return
         principal = await principal_of(exchange.headers, self._authenticator, query=exchange.query)
@@ -178,7 +182,7 @@ class Api:
             error = Internal("internal error")
         status, body, headers = failure(error, _dialect(exchange), request_id=exchange.request_id)
         if isinstance(error, MethodNotAllowed):
-            headers = (*headers, (b"allow", ", ".join(self._routes_of(exchange.path) or ()).encode()))
+            headers = (*headers, (b"allow", ", ".join(self._routes_of(exchange.path) or _READING).encode()))
         await exchange.respond(status, body, headers)
 
     async def _chat(self, exchange: Exchange, principal: Principal, body: bytes) -> None:

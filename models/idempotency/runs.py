@@ -27,6 +27,8 @@ PATIENCE_S = 2.0
 """So long the end of an answer waits for the store; then it is sent, and kept as soon as it can be."""
 MAX_UNSAVED = 64
 """Answers that wait for the store. More are not kept: who asks for them again is told so."""
+MAX_ASIDE = 200
+"""Keys that are being given back. Of more the leases end by themselves."""
 
 _FIRST_PAUSE_S = 0.03
 _LONGEST_PAUSE_S = 0.5
@@ -130,7 +132,8 @@ class Idempotency:
                     return self._again(asked.place, found)
                 await self._until_over(asked.place, until)
         except (asyncio.CancelledError, Overloaded):
-            self._aside(self._give_back(asked.place, request_id))  # it may be claimed all the same
+            if len(self._asides) < MAX_ASIDE:
+                self._aside(self._give_back(asked.place, request_id))  # it may be claimed all the same
             raise
 
     async def run_once(self) -> None:

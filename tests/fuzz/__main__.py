@@ -5,6 +5,7 @@ Prints how many cases each route had, and each finding with the seed and the req
 
 import argparse
 import logging
+import sys
 import time
 
 from tests.fuzz.running import run
@@ -22,7 +23,14 @@ def main() -> int:
     phases = ("fuzzing",) if options.no_coverage else ("coverage", "fuzzing")
     began = time.monotonic()
     with surface() as at:
-        report = run(at, cases=options.cases, seed=options.seed, per_route=options.per_route, phases=phases)
+        report = run(
+            at,
+            cases=options.cases,
+            seed=options.seed,
+            per_route=options.per_route,
+            phases=phases,
+            say=lambda text: print(text, file=sys.stderr, flush=True),
+        )
     for line in (*report.lines(), *report.findings):
         print(line)
     failed = sum(count for (_, status), count in report.answers.items() if status >= 500)

@@ -56,7 +56,7 @@ _TIMEOUTS = Timeouts(connect_s=2, first_byte_s=10, idle_s=10, total_s=20, held_b
 class Surface:
     url: str
     admin: str
-    """A key of an administrator."""
+    """A key of an administrator of those who run the installation."""
     member: str
     """A key of a user of the same tenant."""
     stranger: str
@@ -186,12 +186,12 @@ async def _product(url: str, providers: Adapters) -> AsyncIterator[tuple[Api, tu
             ),
         ),
         digest_key=PEPPER,
-        door=Door(Admission(limits, InMemoryCounters().of("one")), Shedder([])),
+        door=Door(Admission(LimitBook(PostgresLimits(database)), InMemoryCounters().of("one")), Shedder([])),
     )
     ring = KeyRing(store, PEPPER)
     issued = [
-        (await ring.create_key("root", tenant="acme", roles=(ADMIN,))).key,
-        (await ring.create_key("ann", tenant="acme")).key,
+        (await ring.create_key("root", tenant="default", roles=(ADMIN,))).key,
+        (await ring.create_key("ann", tenant="default")).key,
         (await ring.create_key("eve", tenant="other", roles=(ADMIN,))).key,
     ]
     for key, id in zip(issued[::2], CONVERSATIONS, strict=True):

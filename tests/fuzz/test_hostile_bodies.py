@@ -85,6 +85,35 @@ def test_e4_a_million_mistakes_are_one(at: Surface, route: Route, body: bytes) -
     assert len(answer.body) < 1_000
 
 
+@pytest.mark.parametrize("number", [0, 2**31 - 2, 2**31 - 1, 2**63, -1])
+def test_a_number_at_the_end_of_its_range_is_looked_up_or_refused(at: Surface, number: int) -> None:
+    messages = f"/v1/conversations/{CONVERSATIONS[0]}/messages"
+    for path in (f"{messages}?after={number}", f"{messages}?before={number}", f"/v1/usage?limit={number}"):
+        assert ask(at.url, "GET", path, key=at.admin).status in (200, 400)
+
+
+@pytest.mark.parametrize("size", [10, 100_000, 1_000_000])
+@pytest.mark.parametrize(
+    ("method", "path", "is_known", "status"),
+    [
+        ("POST", "/v1/chat/completions", False, 401),
+        ("PUT", "/v1/chat/completions", True, 405),
+        ("POST", "/healthz", False, 405),
+    ],
+)
+def test_a_refusal_before_the_body_is_read_arrives(
+    at: Surface, method: str, path: str, is_known: bool, status: int, size: int
+) -> None:
+    answer = ask(at.url, method, path, b" " * size, key=at.admin if is_known else "")
+    assert (answer.status, "error" in answer.json()) == (status, True)
+
+
+def test_two_discounts_from_the_same_amount_are_refused(at: Surface) -> None:
+    tiers = [{"from_usd": "10", "basis_points": 100}, {"from_usd": "10.0", "basis_points": 200}]
+    answer = ask(at.url, "PUT", "/v1/discounts", json.dumps({"tiers": tiers}).encode(), key=at.admin)
+    assert (answer.status, answer.json()["error"]["param"]) == (400, "tiers")
+
+
 def endless(at: Surface, route: Route, length: str) -> Iterator[bytes]:
     """A hundred megabytes."""
     chunked = length.startswith("Transfer")

@@ -1,14 +1,15 @@
-"""`/v1/cache`: what kept answers are not given any more."""
+"""`/v1/cache`: what kept answers are not given any more, and what the semantic cache would give."""
 
 from collections.abc import Callable
 from typing import Annotated, Literal
 
 from fastapi import APIRouter
+from msgspec.structs import asdict
 from pydantic import Field, StrictBool
 
 from deployments.api.management.access import Admin
 from deployments.api.management.fields import In, Name, Out
-from models.caching import CacheInvalidation
+from models.caching import CacheInvalidation, Mode, SimilarAnswers
 from models.errors import InvalidRequest, NotFound
 from models.identity import Directory
 
@@ -29,8 +30,24 @@ class Invalidated(Out):
     all: bool
 
 
+class SemanticCacheOut(Out):
+    """Since this replica started."""
+
+    object: Literal["cache.semantic"] = "cache.semantic"
+    mode: Mode
+    looked: int
+    found: int
+    guarded: int
+    agreed: int
+    disagreed: int
+
+
 def router(
-    invalidation: CacheInvalidation, directory: Directory, *, model_id: Callable[[str], str]
+    invalidation: CacheInvalidation,
+    directory: Directory,
+    *,
+    similar: SimilarAnswers,
+    model_id: Callable[[str], str],
 ) -> APIRouter:
     """`model_id` gives that of a name; it raises UnknownModel, and InvalidRequest for `auto`."""
 
@@ -53,6 +70,12 @@ def router(
         await invalidation.invalidate_tenant_cache(tenant_id)
         return Invalidated(model=None, user=None, all=True)
 
+    async def semantic(_: Admin) -> SemanticCacheOut:
+        """How often this replica looked for a similar question and found one, and how often the guard told
+        two apart; in shadow, how often the answers agreed."""
+        return SemanticCacheOut(mode=similar.mode, **asdict(similar.counts))
+
     routes = APIRouter(prefix="/v1", tags=["cache"])
+    routes.add_api_route("/cache/semantic", semantic, methods=["GET"])
     routes.add_api_route("/cache/invalidate", invalidate, methods=["POST"])
     return routes

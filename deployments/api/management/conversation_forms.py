@@ -63,7 +63,7 @@ class ConversationsWanted(In):
 
 class MessagesWanted(In):
     branch: int | None = Field(None, ge=1)
-    after: int = Field(0, ge=0, le=2**31 - 1, description="Only messages with a higher `seq`.")
+    after: int = Field(0, ge=0, le=2**31 - 2, description="Only messages with a higher `seq`.")
     before: int | None = Field(None, ge=1, le=2**31 - 1)
     order: Literal["asc", "desc"] = Field("asc", description="Which end the page is taken from.")
     limit: Limit = 100

@@ -1,4 +1,4 @@
-"""`POST /v1/cache/invalidate`: who may, what it names, and what is not given again after it."""
+"""`/v1/cache`: who may say what is not given again, of what, and who sees what the semantic cache counts."""
 
 from typing import Any
 
@@ -6,12 +6,12 @@ import pytest
 
 from deployments.api.management import cache
 from deployments.api.management.app import create_management
-from models.caching import CacheInvalidation, Invalidation
+from models.caching import CacheInvalidation, InMemorySimilar, Invalidation, SimilarAnswers
 from models.catalog import Auto
 from models.errors import InvalidRequest, Overloaded
 from tests.asgi import Client
 from tests.unit.api.management import Management
-from tests.unit.caching.stage import CATALOG, GPT
+from tests.unit.caching.stage import CATALOG, GPT, embed
 
 PATH = "/v1/cache/invalidate"
 
@@ -22,7 +22,10 @@ class Cached(Management):
         self.told: list[Invalidation] = []
         self.away = False
         invalidation = CacheInvalidation([self._hear])
-        self.app = create_management([cache.router(invalidation, self.keys, model_id=model_id)])
+        self.similar = SimilarAnswers(InMemorySimilar(), embed, secret=b"s", mode="shadow")
+        self.app = create_management(
+            [cache.router(invalidation, self.keys, similar=self.similar, model_id=model_id)]
+        )
 
     async def _hear(self, what: Invalidation) -> None:
         if self.away:
@@ -101,3 +104,18 @@ async def test_what_cannot_be_made_so_is_said(management: Cached) -> None:
     management.away = True
     answer = await ask(await management.admin(), all=True)
     assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+
+
+async def test_administrators_see_what_the_semantic_cache_counts(management: Cached) -> None:
+    management.similar.counts.found = 3
+    told = await (await management.admin()).request("GET", "/v1/cache/semantic")
+    assert told.json() == {
+        "object": "cache.semantic",
+        "mode": "shadow",
+        "looked": 0,
+        "found": 3,
+        "guarded": 0,
+        "agreed": 0,
+        "disagreed": 0,
+    }
+    assert (await (await management.client("ann")).request("GET", "/v1/cache/semantic")).status == 403

@@ -7,11 +7,12 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from models.routing.heads import Heads
+from models.routing.heads import Heads, Scores, calibrated, log_softmax
 from models.routing.sentences import EMBEDDED, Vectors
 from models.routing.task import TASKS
-from models.routing.training.crossing import calibrated_across, crossed
+from models.routing.training.crossing import calibrated_across, crossed, sharpness
 from models.routing.training.fitting import fitted, predicted
 from models.routing.training.forms import made_prompts
 from models.routing.training.material import NONE, Material, material
@@ -38,6 +39,13 @@ def test_the_sample_has_every_task_in_several_languages() -> None:
     assert len(prompts) == len({prompt.text for prompt in prompts}) >= 200
     for task in TASKS:
         assert len({prompt.lang for prompt in prompts if prompt.task == task}) >= 5, task
+
+
+@pytest.mark.parametrize("group", ["judging", "people", "weighing", "pasted"])
+def test_what_is_pasted_for_analysis_is_pasted_for_other_tasks_too(group: str) -> None:
+    tasks = [prompt.task for prompt in sample_prompts() if prompt.group == group]
+    assert tasks.count("analysis") >= len(tasks) / 3
+    assert len({*tasks} - {"analysis"}) >= 6
 
 
 def test_what_serves_says_the_same_as_what_was_fitted(known: Material) -> None:
@@ -95,3 +103,29 @@ def test_calibration_error_is_the_distance_of_confidence_from_success() -> None:
     confidence = np.asarray([0.9] * 10)
     assert expected_calibration_error(confidence, np.asarray([True] * 9 + [False])) == pytest.approx(0.0)
     assert expected_calibration_error(confidence, np.asarray([True] * 5 + [False] * 5)) == pytest.approx(0.4)
+
+
+def _drawn(count: int, factor: float) -> tuple[Scores, NDArray[np.int64]]:
+    """Scores that are `factor` times as far apart as the labels drawn bear out; the first class is rare."""
+    rng = np.random.default_rng(0)
+    true = log_softmax(rng.normal(size=(count, NONE + 1)) - 2 * (np.arange(NONE + 1) == 0))
+    draws = np.cumsum(np.exp(true), axis=1) > rng.random((count, 1))
+    return log_softmax(factor * true), draws.argmax(axis=1)
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.0, 2.5])
+def test_scores_that_are_too_sure_are_made_less_so_by_one_factor(factor: float) -> None:
+    scores, labels = _drawn(4_000, factor)
+    found = sharpness(scores, labels)
+    assert found[: NONE + 1] == pytest.approx(1 / factor, rel=0.12)
+    told = np.exp(calibrated(scores, found))
+    right = told.argmax(axis=1) == labels
+    assert expected_calibration_error(told.max(axis=1).astype(np.float64), right) < 0.03
+
+
+def test_how_common_a_task_is_moves_its_scores_by_less_than_it_would_here() -> None:
+    scores, labels = _drawn(4_000, 1.0)
+    often = np.concatenate([np.arange(len(labels)), np.repeat(np.flatnonzero(labels == 1), 4)])
+    summands = sharpness(scores[often], labels[often])[NONE + 1 :]
+    assert 0 < summands[1] < 0.75 * np.log(5)
+    assert summands.argmax() == 1
