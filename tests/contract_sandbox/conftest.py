@@ -30,7 +30,11 @@ class Sandbox:
         return int(self.url.rpartition(":")[2])
 
     def lines(self) -> list[Line]:
-        return msgspec.json.Decoder(Line).decode_lines(self.meter.read_bytes()) if self.meter.exists() else []
+        """Those that are written to their end."""
+        if not self.meter.exists():
+            return []
+        whole, _, _ = self.meter.read_bytes().rpartition(b"\n")
+        return msgspec.json.Decoder(Line).decode_lines(whole)
 
     async def line(self, *, client_request_id: str) -> Line:
         """The meter's line for a call, which is on disk a moment after the call's end."""
