@@ -224,7 +224,8 @@ def _unheard(*_: object) -> None:
 
 
 def _bind() -> socket.socket:
-    bound = socket.socket()
+    # Named, as asyncio sends at once on sockets that say they are TCP alone.
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound.bind((LOOPBACK, 0))
     bound.listen(128)
     return bound

@@ -87,9 +87,16 @@ def test_e4_a_million_mistakes_are_one(at: Surface, route: Route, body: bytes) -
 
 @pytest.mark.parametrize("number", [0, 2**31 - 2, 2**31 - 1, 2**63, -1])
 def test_a_number_at_the_end_of_its_range_is_looked_up_or_refused(at: Surface, number: int) -> None:
-    messages = f"/v1/conversations/{CONVERSATIONS[0]}/messages"
-    for path in (f"{messages}?after={number}", f"{messages}?before={number}", f"/v1/usage?limit={number}"):
-        assert ask(at.url, "GET", path, key=at.admin).status in (200, 400)
+    one = f"/v1/conversations/{CONVERSATIONS[0]}"
+    for path in (
+        f"{one}/messages?after={number}",
+        f"{one}/messages?before={number}",
+        f"{one}/messages?branch={number}",
+        f"{one}/export?branch={number}",
+        f"/v1/reconciliations?after={number}",
+        f"/v1/usage?limit={number}",
+    ):
+        assert ask(at.url, "GET", path, key=at.admin).status in (200, 400, 404), path
 
 
 @pytest.mark.parametrize("size", [10, 100_000, 1_000_000])

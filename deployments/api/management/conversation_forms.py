@@ -1,6 +1,6 @@
 """Conversations as clients send them and ask for them."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -15,6 +15,8 @@ MAX_MESSAGE_BYTES = 1024 * 1024
 MAX_APPENDED = 500
 
 Users = Literal["mine", "all"]
+Branch = Annotated[int, Field(ge=1, le=2**31 - 1)]
+"""Its number."""
 Days = Field(None, ge=1, le=36_500)
 
 
@@ -50,7 +52,7 @@ class ConversationChange(In):
     """What is not named stays as it is."""
 
     title: Text | None = None
-    branch: int | None = Field(None, ge=1, description="The branch that is shown and written to.")
+    branch: Branch | None = Field(None, description="The branch that is shown and written to.")
     expires_at: AwareDatetime | None = Field(None, description="Null: it does not expire by itself.")
 
 
@@ -62,7 +64,7 @@ class ConversationsWanted(In):
 
 
 class MessagesWanted(In):
-    branch: int | None = Field(None, ge=1)
+    branch: Branch | None = None
     after: int = Field(0, ge=0, le=2**31 - 2, description="Only messages with a higher `seq`.")
     before: int | None = Field(None, ge=1, le=2**31 - 1)
     order: Literal["asc", "desc"] = Field("asc", description="Which end the page is taken from.")
@@ -71,7 +73,7 @@ class MessagesWanted(In):
 
 class MessagesIn(In):
     messages: list[MessageIn] = Field(min_length=1, max_length=MAX_APPENDED)
-    branch: int | None = Field(None, ge=1, description="By default the one that is shown.")
+    branch: Branch | None = Field(None, description="By default the one that is shown.")
 
 
 class ForkIn(In):

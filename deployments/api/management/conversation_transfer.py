@@ -11,6 +11,7 @@ from pydantic import Field
 
 from deployments.api.management.access import Caller
 from deployments.api.management.conversation_access import etag, own, readable
+from deployments.api.management.conversation_forms import Branch
 from deployments.api.management.conversation_views import ConversationOut, show_conversation
 from deployments.api.management.fields import In, Text
 from models.conversations import ConversationStore, NewConversation, NewMessage, new_conversation
@@ -33,7 +34,7 @@ class ExportWanted(In):
     format: str = Field(
         OWN, max_length=32, description="`polyvox` has every branch and byte; others one branch."
     )
-    branch: int | None = Field(None, ge=1)
+    branch: Branch | None = None
 
 
 def add_transfer(routes: APIRouter, store: ConversationStore, formats: Mapping[str, Format]) -> None:

@@ -27,7 +27,7 @@ _BODY = {
 
 
 class EstimateWanted(In):
-    message: str = Field(min_length=1, max_length=32_000)
+    message: str = Field(min_length=1, max_length=5_000)
     model_id: Name | None = Field(None, description="Of all models that can be called without one.")
     camel_model_id: Name | None = Field(None, alias="modelId", description="As `model_id`.")
 

@@ -25,7 +25,7 @@ a conversation that the caller does not have."""
 
 
 class RecommendationsWanted(In):
-    query: str = Field(min_length=1, max_length=32_000)
+    query: str = Field(min_length=1, max_length=5_000)
     conversation_id: str | None = Field(None, pattern=_ID)
     camel_conversation_id: str | None = Field(None, alias="conversationId", pattern=_ID)
     mode: Mode = "balanced"

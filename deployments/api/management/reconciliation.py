@@ -34,7 +34,9 @@ class ReconciliationsWanted(In):
     start: AwareDatetime | None = Field(None, description="Buckets that begin from then on.")
     end: AwareDatetime | None = Field(None, description="Buckets that begin before then.")
     every_version: bool = Field(False, description="Also what a later version has replaced.")
-    after: int | None = Field(None, ge=1, description="The id of the last one of the page before.")
+    after: int | None = Field(
+        None, ge=1, le=2**63 - 1, description="The id of the last one of the page before."
+    )
     limit: Limit = 100
 
 
